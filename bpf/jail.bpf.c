@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The programs of a jail. They are attached to the jail's outermost cgroup; the attachment is the
+ * scope, so none of them looks at cgroup ids, users or names. connect and sendmsg refuse with an
+ * errno, egress catches what they never see; all ask set_verdict(). docs/security.md says which
+ * hook sees what.
+ */
+/* Contexts are UAPI: without relocations libbpf need not parse the kernel's BTF (11-20 ms). */
+#define BPF_NO_PRESERVE_ACCESS_INDEX
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "defs.h"
+#include "types.h"
+#include "maps.h"
+#include "dest.h"
+#include "verdict.h"
+#include "report.h"
+#include "own.h"
+#include "packet.h"
+
+/* GPL: bpf_sk_storage_get and bpf_set_retval are for GPL-compatible programs. */
+char LICENSE[] SEC("license") = "GPL";
+
+/* bpf_set_retval is there (5.18); else a refused call gets EPERM. */
+const volatile bool has_set_retval = true;
+
+/* Unlikely priority that marks datagrams of the jail on loopback, from egress to ingress. */
+const volatile __u32 own_priority = 0;
+
+/*
+ * Ends a call: refuses it with the policy's errno, or lets it pass in audit mode. Either way the
+ * decision is counted and reported. Without a set there is no policy: refused.
+ */
+static __always_inline int refuse(void *set, __u32 rule, const struct dest *d, enum hook hook)
+{
+	struct line *settings = set_settings(set);
+	enum action action = ACTION_BLOCK;
+	struct asker asker = {};
+
+	if (!settings) {
+		count(RULE_FAULT, ACTION_BLOCK);
+		return REFUSE;
+	}
+	action += is_audit(settings);
+	asker_current(&asker);
+	report(rule, d, hook, action, &asker);
+	if (action == ACTION_AUDIT)
+		return PASS;
+	if (has_set_retval)
+		bpf_set_retval(-(int)settings->w[HEAD_ERRNO]);
+	return REFUSE;
+}
+
+/* Marks a socket as the jail's own and notes who made it. */
+static __always_inline void socket_mark(struct bpf_sock *sk)
+{
+	struct sock_state *state = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!state || state->tgid)
+		return;
+	state->tgid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(state->comm, sizeof(state->comm));
+}
+
+/*
+ * Only protocols whose every way of sending has a hook: UDP-Lite and ping sockets send to looped
+ * back multicast and broadcast addresses past egress, raw sockets write what they like.
+ */
+SEC("cgroup/sock_create")
+int sock_create(struct bpf_sock *ctx)
+{
+	struct dest d = { .proto = ctx->protocol };
+
+	if ((ctx->type == SOCK_STREAM && (d.proto == IPPROTO_TCP || d.proto == IPPROTO_MPTCP)) ||
+	    (ctx->type == SOCK_DGRAM && d.proto == IPPROTO_UDP)) {
+		socket_mark(ctx);
+		return PASS;
+	}
+	return refuse(set_get(), RULE_PROTOCOL, &d, HOOK_SOCK_CREATE);
+}
+
+/*
+ * An MPTCP socket listens through a subflow that the kernel makes, past sock_create; binding it
+ * is the first that we see of it (net/mptcp/protocol.c, mptcp_bind, 6.12).
+ */
+SEC("cgroup/post_bind4")
+int post_bind4(struct bpf_sock *ctx)
+{
+	socket_mark(ctx);
+	return PASS;
+}
+
+SEC("cgroup/post_bind6")
+int post_bind6(struct bpf_sock *ctx)
+{
+	socket_mark(ctx);
+	return PASS;
+}
+
+/* A connection that the jail opens: egress tells it from one that came in. */
+static __always_inline void socket_opened(struct bpf_sock *sk)
+{
+	struct sock_state *state;
+
+	socket_mark(sk);
+	state = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (state)
+		state->flags = SOCK_F_OPENED;
+}
+
+/*
+ * What the kernel makes of a wildcard destination, after the hook: loopback, or the address that
+ * the socket is bound to (net/ipv4/route.c ip_route_output_key_hash_rcu, net/ipv6/tcp_ipv6.c
+ * tcp_v6_connect, 6.12). Where it does otherwise, egress has the last word.
+ */
+static __always_inline void rewrite_wildcard(__u32 *to, const struct source *from)
+{
+	__u64 v6 = is_zero(to[0] | to[1] | to[2] | to[3]);
+	__u64 v4 = is_zero(to[0] | to[1] | (to[2] ^ bpf_htonl(V4MAPPED_WORD)) | to[3]);
+
+	to[3] |= pick(v6, bpf_htonl(1), 0) | pick(v4, from->addr[3], 0);
+}
+
+/*
+ * Where a packet from @sk to @to will come from. An unbound socket sends from the destination's
+ * own address to a local one, and from 127.0.0.1 to 127/8 and 0.0.0.0.
+ */
+static __always_inline void source_of_call(struct source *from, struct bpf_sock *sk, const __u32 *to)
+{
+	__u64 v4 = is_zero(to[0] | to[1] | (to[2] ^ bpf_htonl(V4MAPPED_WORD)));
+	__u32 first = bpf_ntohl(to[3]) >> 24, bound4 = 0, bound[4] = {};
+	__u64 loopback = v4 & (is_zero(first) | is_zero(first ^ (INADDR_LOOPBACK >> 24)));
+	__u64 unbound;
+
+	if (sk) {
+		from->port = bpf_htons(sk->src_port);
+		bound4 = sk->src_ip4;
+		bound[0] = sk->src_ip6[0];
+		bound[1] = sk->src_ip6[1];
+		bound[2] = sk->src_ip6[2];
+		bound[3] = sk->src_ip6[3];
+	}
+	unbound = v4 ? is_zero(bound4) : is_zero(bound[0] | bound[1] | bound[2] | bound[3]);
+	from->addr[0] = pick(unbound | v4, to[0], bound[0]);
+	from->addr[1] = pick(unbound | v4, to[1], bound[1]);
+	from->addr[2] = pick(unbound | v4, to[2], bound[2]);
+	from->addr[3] = pick(unbound, pick(loopback, bpf_htonl(INADDR_LOOPBACK), to[3]), pick(v4, bound4, bound[3]));
+}
+
+/*
+ * The common half of connect and sendmsg. Port 0 is in connect getaddrinfo, which asks for source
+ * addresses with UDP sockets and sends nothing: refused as the rest, but nobody's attempt to
+ * reach anything. In sendmsg it says that no name was given: the socket is connected, and connect
+ * was asked; a name with port 0 never gets here (net/ipv4/udp.c udp_sendmsg, 6.12).
+ */
+static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum hook hook, int trees)
+{
+	bool connect = hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6;
+	__u32 port = ctx->user_port; /* a u32 copy: clang would narrow the load, which is refused */
+	struct bpf_sock *sk;
+	void *set;
+	__u32 word;
+
+	d->proto = ctx->protocol;
+	d->port = bpf_ntohs(port);
+	if (!connect && !d->port)
+		return PASS;
+	dest_normalize(d);
+	set = set_get();
+	word = set_verdict(set, d, trees);
+	sk = ctx->sk;
+	if (connect && sk && d->proto == IPPROTO_TCP)
+		socket_opened(sk);
+	if (word_kind(word) == VERDICT_ALLOW)
+		return PASS;
+	if (!d->port && d->proto == IPPROTO_UDP) {
+		struct line *settings = set_settings(set);
+
+		return settings && is_audit(settings) ? PASS : REFUSE;
+	}
+	if (may_answer(sk, d))
+		return PASS;
+	if ((word & VERDICT_F_OWN) && !d->embedded) {
+		struct source from = {};
+		__u32 to[4];
+
+		addr_copy(to, d->addr);
+		source_of_call(&from, sk, to);
+		rewrite_wildcard(to, &from);
+		if (receiver_is_own(ctx, d, to, &from))
+			return PASS;
+	}
+	return refuse(set, word_rule(word), d, hook);
+}
+
+static __always_inline int judge4(struct bpf_sock_addr *ctx, enum hook hook)
+{
+	struct dest d = {};
+
+	addr_set_v4(d.addr, ctx->user_ip4);
+	return judge(ctx, &d, hook, TREES_V4);
+}
+
+static __always_inline int judge6(struct bpf_sock_addr *ctx, enum hook hook)
+{
+	struct dest d = {};
+
+	d.addr[0] = ctx->user_ip6[0];
+	d.addr[1] = ctx->user_ip6[1];
+	d.addr[2] = ctx->user_ip6[2];
+	d.addr[3] = ctx->user_ip6[3];
+	return judge(ctx, &d, hook, TREES_V6);
+}
+
+SEC("cgroup/connect4")
+int connect4(struct bpf_sock_addr *ctx)
+{
+	return judge4(ctx, HOOK_CONNECT4);
+}
+
+SEC("cgroup/connect6")
+int connect6(struct bpf_sock_addr *ctx)
+{
+	return judge6(ctx, HOOK_CONNECT6);
+}
+
+SEC("cgroup/sendmsg4")
+int sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return judge4(ctx, HOOK_SENDMSG4);
+}
+
+SEC("cgroup/sendmsg6")
+int sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return judge6(ctx, HOOK_SENDMSG6);
+}
+
+/*
+ * With a program that picks the receiver in a SO_REUSEPORT group, a socket lookup would no longer
+ * say who receives. No jailed socket may bring one into a group.
+ */
+SEC("cgroup/setsockopt")
+int setsockopt(struct bpf_sockopt *ctx)
+{
+	struct dest d = {};
+
+	if (ctx->level == SOL_SOCKET &&
+	    (ctx->optname == SO_ATTACH_REUSEPORT_CBPF || ctx->optname == SO_ATTACH_REUSEPORT_EBPF))
+		return refuse(set_get(), RULE_PROTOCOL, &d, HOOK_SETSOCKOPT);
+	ctx->optlen = 0; /* the kernel takes the caller's value, of any size */
+	return PASS;
+}
+
+/*
+ * TCP to a refused destination. Answers on connections that came in pass. What the jail opened
+ * passes if the other end is its own: every SYN is checked against the listener that it would reach
+ * now, the packet after it against the connection that the SYN really reached; only then is the
+ * answer kept. A SYN that carries data passes for nobody: it would deliver it before that check.
+ */
+static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock *sk, const struct packet *p, bool own)
+{
+	struct sock_state *state;
+	__u8 flags;
+	bool syn;
+
+	if (bpf_skb_load_bytes(skb, p->l4 + TCP_FLAGS_OFFSET, &flags, sizeof(flags)))
+		return false;
+	syn = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	if (!sk) /* a request or time-wait socket: the kernel answers for a connection that came in */
+		return !syn;
+	state = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!state)
+		return false;
+	if (!(state->flags & SOCK_F_OPENED))
+		return !syn;
+	if (!own)
+		return false;
+	if (syn) {
+		__u8 words;
+
+		if (bpf_skb_load_bytes(skb, p->l4 + TCP_DOFF_OFFSET, &words, sizeof(words)) ||
+		    skb->len > p->l4 + (words >> 4) * 4)
+			return false;
+	} else if (state->flags & SOCK_F_PEER_OWN) {
+		return true;
+	}
+	if (!receiver_is_own(skb, &p->to, p->to.addr, &p->from))
+		return false;
+	if (!syn)
+		state->flags |= SOCK_F_PEER_OWN;
+	return true;
+}
+
+/*
+ * The verdict of a packet. What is routed to this namespace itself leaves through its loopback
+ * device: where that is the host's, an address that only the default or a wider rule allows is
+ * judged as the host's, however new it is (KERNEL.md section 15).
+ */
+static __always_inline __u32 packet_verdict(void *set, const struct dest *d, bool loopback)
+{
+	__u32 word = set_verdict(set, d, TREES_V6);
+	struct line *settings;
+
+	if (!loopback || word_kind(word) != VERDICT_ALLOW || (word & VERDICT_F_HOST_OK))
+		return word;
+	settings = set_settings(set);
+	if (!settings)
+		return WORD_FAULT;
+	if ((settings->w[HEAD_FLAGS] & SET_FLAG_HOSTNET) && settings->w[HEAD_HOST])
+		return settings->w[HEAD_HOST];
+	return word;
+}
+
+/* Refuses a packet, or lets it pass in audit mode; either way it is counted and reported. */
+static __always_inline int refuse_packet(void *set, __u32 rule, const struct dest *d, struct bpf_sock *sk)
+{
+	struct line *settings = set_settings(set);
+	struct sock_state *state = state_get(sk);
+	enum action action = ACTION_BLOCK;
+	struct asker asker = {};
+
+	if (!settings) {
+		count(RULE_FAULT, ACTION_BLOCK);
+		return REFUSE;
+	}
+	action += is_audit(settings);
+	if (state) {
+		/* In audit mode connect and sendmsg have told of the jail's own sockets already. */
+		if (action == ACTION_AUDIT && rule != RULE_PROTOCOL)
+			return PASS;
+		asker.tgid = state->tgid;
+		__builtin_memcpy(asker.comm, state->comm, sizeof(asker.comm));
+	}
+	report(rule, d, HOOK_EGRESS, action, &asker);
+	return action == ACTION_AUDIT ? PASS : REFUSE;
+}
+
+/*
+ * The backstop: everything that leaves, with its true destination. Refusing here drops the packet
+ * (UDP senders get EPERM, TCP retries until it times out), so connect and sendmsg come first.
+ */
+SEC("cgroup_skb/egress")
+int egress(struct __sk_buff *skb)
+{
+	bool loopback = skb->ifindex == LOOPBACK_IFINDEX, own, pass;
+	__u32 rule = RULE_PROTOCOL;
+	struct bpf_sock *sk;
+	struct packet p = {};
+	void *set = set_get();
+
+	if (packet_parse(skb, &p)) {
+		__u32 word = packet_verdict(set, &p.to, loopback);
+
+		if (word_kind(word) == VERDICT_ALLOW)
+			goto pass;
+		rule = word_rule(word);
+		sk = skb->sk;
+		if (sk)
+			sk = bpf_sk_fullsock(sk);
+		own = loopback && (word & VERDICT_F_OWN) && !p.to.embedded;
+		if (p.to.proto == IPPROTO_TCP)
+			pass = tcp_may_pass(skb, sk, &p, own);
+		else
+			pass = may_answer(sk, &p.to) ||
+			       (own && receiver_is_own(skb, &p.to, p.to.addr, &p.from));
+		if (pass)
+			goto pass;
+	} else {
+		sk = skb->sk;
+		if (sk)
+			sk = bpf_sk_fullsock(sk);
+	}
+	return refuse_packet(set, rule, &p.to, sk);
+pass:
+	if (loopback && p.to.proto == IPPROTO_UDP)
+		skb->priority = own_priority;
+	return PASS;
+}
+
+/*
+ * Remembers who may be answered: a sender that sendmsg and egress would refuse, that sent to this
+ * very socket and to no group, and that is not the jail itself, which could speak for a port that
+ * the host takes over later.
+ */
+SEC("cgroup_skb/ingress")
+int ingress(struct __sk_buff *skb)
+{
+	bool loopback = skb->ifindex == LOOPBACK_IFINDEX;
+	struct packet p = {};
+	struct bpf_sock *sk;
+
+	if (!packet_parse_udp_reply(skb, &p) || p.group || !p.to.port)
+		return PASS;
+	if (skb->pkt_type != PACKET_HOST || (loopback && skb->priority == own_priority))
+		return PASS;
+	if (word_kind(packet_verdict(set_get(), &p.to, loopback)) == VERDICT_ALLOW)
+		return PASS;
+	sk = skb->sk;
+	if (!sk)
+		return PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (sk)
+		peer_remember(sk, &p.to);
+	return PASS;
+}

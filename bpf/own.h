@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * `own`: is the socket that would receive this the jail's? And may this socket answer that
+ * address? Both are facts about a moment: connect and sendmsg ask in order to fail a call with an
+ * errno, egress asks again for the packet itself, whose answer counts (KERNEL.md section 14).
+ */
+#ifndef JAIL_AI_OWN_H
+#define JAIL_AI_OWN_H
+
+/* Where a packet comes from, as far as it is known. */
+struct source {
+	__u32 addr[4]; /* as in struct event */
+	__be16 port;
+};
+
+static __always_inline struct sock_state *state_get(struct bpf_sock *sk)
+{
+	return sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
+}
+
+/* Lookup key: struct bpf_sock_tuple in words. Its IPv4 and IPv6 forms begin at the same place. */
+union tuple {
+	struct bpf_sock_tuple t;
+	__u32 w[sizeof(struct bpf_sock_tuple) / sizeof(__u32)];
+};
+
+/*
+ * Whether the socket that a packet of @d's protocol and port from @from to the address @to would
+ * reach now belongs to the jail. The kernel picks it by the rules that it uses on arrival (connected
+ * before bound, specific before wildcard, SO_REUSEPORT by hash), with what it knows: in connect,
+ * @from is incomplete.
+ */
+static __always_inline bool receiver_is_own(void *ctx, const struct dest *d, const __u32 *to, const struct source *from)
+{
+	__u64 v4 = is_zero(to[0] | to[1] | (to[2] ^ bpf_htonl(V4MAPPED_WORD)));
+	__u32 ports = (__u32)bpf_htons(d->port) << 16 | from->port; /* two __be16 in memory order */
+	union tuple key = {};
+	struct bpf_sock *sk;
+	__u32 size;
+	bool own;
+
+	key.w[0] = pick(v4, from->addr[3], from->addr[0]);
+	key.w[1] = pick(v4, to[3], from->addr[1]);
+	key.w[2] = pick(v4, ports, from->addr[2]);
+	key.w[3] = from->addr[3];
+	key.w[4] = to[0];
+	key.w[5] = to[1];
+	key.w[6] = to[2];
+	key.w[7] = to[3];
+	key.w[8] = ports;
+	size = pick(v4, sizeof(key.t.ipv4), sizeof(key.t.ipv6)) & 63;
+	if (size > sizeof(key.t)) /* for the verifier, which does not know pick() */
+		return false;
+	if (d->proto == IPPROTO_TCP)
+		sk = bpf_sk_lookup_tcp(ctx, &key.t, size, BPF_F_CURRENT_NETNS, 0);
+	else if (d->proto == IPPROTO_UDP)
+		sk = bpf_sk_lookup_udp(ctx, &key.t, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		return false;
+	if (!sk)
+		return false;
+	own = bpf_sk_storage_get(&socks, sk, 0, 0) != NULL;
+	bpf_sk_release(sk);
+	return own;
+}
+
+static __always_inline __u32 seconds_now(void)
+{
+	return bpf_ktime_get_ns() / 1000000000ULL;
+}
+
+/* 1 if @p is the sender @d, else 0. */
+static __always_inline __u64 peer_is(const struct peer *p, const struct dest *d)
+{
+	return is_zero((__u32)(p->port ^ d->port) | (p->addr[0] ^ d->addr[0]) | (p->addr[1] ^ d->addr[1]) |
+		       (p->addr[2] ^ d->addr[2]) | (p->addr[3] ^ d->addr[3]));
+}
+
+/* Whether @d sent a datagram to UDP socket @sk within PEER_SECONDS. */
+static __always_inline bool may_answer(struct bpf_sock *sk, const struct dest *d)
+{
+	struct peers *known;
+	__u64 until = 0;
+
+	if (!sk || d->proto != IPPROTO_UDP)
+		return false;
+	known = bpf_sk_storage_get(&peers, sk, 0, 0);
+	if (!known)
+		return false;
+#pragma unroll
+	for (int i = 0; i < PEERS_MAX; i++)
+		until |= -peer_is(&known->peer[i], d) & known->peer[i].until;
+	return until >= seconds_now();
+}
+
+/* Remembers that @d, the sender of a datagram, spoke to @sk. */
+static __always_inline void peer_remember(struct bpf_sock *sk, const struct dest *d)
+{
+	struct peers *known = bpf_sk_storage_get(&peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 slot, found = 0;
+	struct peer *p;
+
+	if (!known)
+		return;
+	slot = known->next;
+#pragma unroll
+	for (int i = 0; i < PEERS_MAX; i++) {
+		__u64 is = peer_is(&known->peer[i], d);
+
+		slot = pick(is, i, slot);
+		found |= is;
+	}
+	p = &known->peer[slot % PEERS_MAX];
+	if (!found) {
+		known->next++;
+		p->until = 0; /* not valid while it is neither the old peer nor the new one */
+		addr_copy(p->addr, d->addr);
+		p->port = d->port;
+	}
+	p->until = seconds_now() + PEER_SECONDS;
+}
+
+#endif

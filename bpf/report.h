@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Counting and reporting of decisions. */
+#ifndef JAIL_AI_REPORT_H
+#define JAIL_AI_REPORT_H
+
+/* Who asked, as far as a program can tell. */
+struct asker {
+	__u32 tgid;
+	char comm[16];
+};
+
+static __always_inline void asker_current(struct asker *a)
+{
+	a->tgid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(a->comm, sizeof(a->comm));
+}
+
+/*
+ * Exact: a program may be preempted by another on the same CPU, so even a per-CPU counter needs
+ * an atomic addition.
+ */
+static __always_inline void count(__u32 rule, enum action action)
+{
+	struct counter *c = bpf_map_lookup_elem(&counters, &rule);
+
+	if (!c) {
+		__u32 fault = RULE_FAULT;
+
+		c = bpf_map_lookup_elem(&counters, &fault);
+		if (!c)
+			return;
+	}
+	if (action == ACTION_AUDIT)
+		__sync_fetch_and_add(&c->audited, 1);
+	else
+		__sync_fetch_and_add(&c->blocked, 1);
+}
+
+/* The rate limit of the event's destination; NULL: no memory for it. */
+static __always_inline struct limit *limit_get(__u32 rule, const struct dest *d)
+{
+	struct limit_key key = {
+		.addr = { d->addr[0], d->addr[1], d->addr[2], d->addr[3] },
+		.rule = rule,
+		.port = d->port,
+		.proto = d->proto,
+	};
+	struct limit fresh = {}, *l = bpf_map_lookup_elem(&limits, &key);
+
+	if (l)
+		return l;
+	bpf_map_update_elem(&limits, &key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&limits, &key);
+}
+
+static __always_inline void limit_suppress(struct limit *l, enum hook hook, enum action action, const struct asker *a)
+{
+	l->tgid = a->tgid;
+	l->hook = hook;
+	l->action = action;
+	__builtin_memcpy(l->comm, a->comm, sizeof(l->comm));
+	__sync_fetch_and_add(&l->suppressed, 1);
+}
+
+/*
+ * Counts a decision of rule @rule and sends an event, unless its destination had enough of them
+ * within this second or the ring buffer is full: then the next event tells how many were left out.
+ * Not inlined: refusals are rare, and six copies of this would be most of the object.
+ */
+static __noinline int report(__u32 rule, const struct dest *d, enum hook hook, enum action action, const struct asker *a)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct limit *l;
+	struct event *e;
+
+	count(rule, action);
+	l = limit_get(rule, d);
+	if (l) {
+		if (now - l->since >= LIMIT_WINDOW_NS) {
+			l->since = now;
+			l->sent = 0;
+		}
+		if (l->sent >= LIMIT_BURST) {
+			limit_suppress(l, hook, action, a);
+			return 0;
+		}
+		__sync_fetch_and_add(&l->sent, 1);
+	}
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		if (l)
+			limit_suppress(l, hook, action, a);
+		return 0;
+	}
+	e->time = now;
+	e->suppressed = l ? l->suppressed : 0;
+	__builtin_memcpy(e->addr, d->addr, sizeof(e->addr));
+	e->tgid = a->tgid;
+	e->rule = rule;
+	e->port = d->port;
+	e->proto = d->proto;
+	e->hook = hook;
+	e->action = action;
+	e->pad[0] = 0;
+	e->pad[1] = 0;
+	__builtin_memcpy(e->comm, a->comm, sizeof(e->comm));
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+#endif

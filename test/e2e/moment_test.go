@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+)
+
+// That a listener is the jail's own is true at one moment and false at the next, and an adversary
+// chooses the moment. Each test is one way to do so.
+
+// rounds is how often an attempt is made whose way depends on a hash.
+const rounds = 64
+
+// unused is a port on which nobody is, in a world made for one test.
+const unused = "4100"
+
+// A UDP socket connected to an own listener, which goes away; the host takes the port, or had it
+// on a wildcard address all along.
+func TestOwnThenClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	for i, c := range []struct{ kind, addr string }{
+		{"udp4", "127.0.0.1"},
+		{"udp4", "192.0.2.1"},
+		{"udp6", "::1"},
+		{"udp6", "::ffff:127.0.0.1"},
+	} {
+		addr := net.JoinHostPort(c.addr, fmt.Sprint(4100+i))
+		token := newToken()
+		j.must(t, do("open", "@l", c.kind), do("bind", "@l", addr), do("open", "@c", c.kind),
+			do("connect", "@c", addr), do("send", "@c", token))
+		if got := j.must(t, do("recv", "@l")); got != token {
+			t.Fatalf("%s: own listener received %q", addr, got)
+		}
+		j.must(t, do("close", "@l"))
+		host := listen(t, w.host, "udp", addr)
+		for range 3 {
+			wantErrno(t, addr+" after its listener was closed", j.try(t, do("send", "@c", newToken())), "EPERM")
+			wantErrno(t, addr+" by name", j.try(t, do("sendto", "@c", addr, newToken())), "EPERM")
+		}
+		wantNothing(t, host)
+		wantArrival(t, out, target{technique: "udp-connect", addr: addr, at: host})
+	}
+}
+
+// The jail joins the port group of a host's listener (the same user may), and the kernel picks
+// the receiver by a hash of the source port.
+func TestReusePortGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	for i, addr := range []string{"127.0.0.1", "192.0.2.1", "::1"} {
+		addr = net.JoinHostPort(addr, fmt.Sprint(4100+i))
+		tcp := listen(t, w.host, "tcp", addr, reusePort)
+		udp := listen(t, w.host, "udp", addr, reusePort)
+		family := "4"
+		if strings.HasPrefix(addr, "[") {
+			family = "6"
+		}
+		join := func(a *agent) {
+			t.Helper()
+			a.must(t, do("open", "@tcp", "tcp"+family), do("opt", "@tcp", "reuseport"), do("bind", "@tcp", addr),
+				do("listen", "@tcp"), do("serve", "@tcp"))
+			a.must(t, do("open", "@udp", "udp"+family), do("opt", "@udp", "reuseport"), do("bind", "@udp", addr), do("serve", "@udp"))
+		}
+		join(j.agent)
+		for range rounds {
+			// What would go to the host gets no answer or a refusal; neither is waited for.
+			j.try(t, do("open", "a", "tcp"+family), do("opt", "a", "limit", "5ms"), do("connect", "a", addr), do("send", "a", newToken()))
+			j.try(t, do("open", "a", "udp"+family), do("sendto", "a", addr, newToken()))
+			j.try(t, do("open", "a", "udp"+family), do("connect", "a", addr), do("send", "a", newToken()))
+		}
+		wantNothing(t, tcp, udp)
+		for range rounds {
+			out.must(t, do("tcp-connect", addr, newToken()))
+			out.must(t, do("udp-send", addr, newToken()))
+		}
+		for _, l := range []*listener{tcp, udp} {
+			if l.arrivals() == 0 {
+				t.Errorf("%s: the host's member of the port group was never picked", addr)
+			}
+		}
+	}
+}
+
+// The last one who binds a shared UDP address gets the datagrams, until it goes.
+func TestReuseAddr(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	const addr = "127.0.0.1:" + unused
+	host := listen(t, w.host, "udp4", addr, reuseAddr)
+	j.must(t, do("open", "@l", "udp4"), do("opt", "@l", "reuseaddr"), do("bind", "@l", addr))
+	j.must(t, do("open", "@c", "udp4"), do("connect", "@c", addr), do("send", "@c", "mine"), do("open", "@u", "udp4"))
+	if got := j.must(t, do("recv", "@l")); got != "mine" {
+		t.Fatalf("own listener received %q", got)
+	}
+	j.must(t, do("close", "@l"))
+	wantErrno(t, "connected", j.try(t, do("send", "@c", newToken())), "EPERM")
+	wantErrno(t, "by name", j.try(t, do("sendto", "@u", addr, newToken())), "EPERM")
+	wantErrno(t, "new socket", j.try(t, do("udp-connect", addr, newToken())), "EPERM")
+	wantNothing(t, host)
+	wantArrival(t, out, target{technique: "udp-send", addr: addr, at: host})
+
+	// The host's comes last: the jail's own is there, but gets nothing.
+	const later = "127.0.0.1:4101"
+	j.must(t, do("open", "@l", "udp4"), do("opt", "@l", "reuseaddr"), do("bind", "@l", later), do("open", "@c", "udp4"), do("connect", "@c", later))
+	host = listen(t, w.host, "udp4", later, reuseAddr)
+	wantErrno(t, "connected before", j.try(t, do("send", "@c", newToken())), "EPERM")
+	wantErrno(t, "by name", j.try(t, do("sendto", "@u", later, newToken())), "EPERM")
+	wantNothing(t, host)
+	wantArrival(t, out, target{technique: "udp-send", addr: later, at: host})
+}
+
+// A host listener on one address beats the jail's own on the wildcard, for this address alone.
+func TestSpecificBeforeWildcard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	const host, own = "127.0.0.1:" + unused, "127.0.0.2:" + unused
+	tcp := listen(t, w.host, "tcp4", host, reusePort)
+	udp := listen(t, w.host, "udp4", host, reusePort)
+	for _, kind := range []string{"tcp4", "udp4"} {
+		name := "@" + kind
+		steps := []step{do("open", name, kind), do("opt", name, "reuseport"), do("bind", name, "0.0.0.0:"+unused)}
+		if kind == "tcp4" {
+			steps = append(steps, do("listen", name))
+		}
+		j.must(t, append(steps, do("serve", name))...)
+	}
+	token := newToken()
+	for _, technique := range []string{"tcp-connect", "udp-send"} {
+		if r := j.try(t, do(technique, own, token)); !r.OK || r.Data != token {
+			t.Errorf("own wildcard listener: %v", r)
+		}
+	}
+	var refused []target
+	for _, addr := range []string{host, "0.0.0.0:" + unused, "[::ffff:127.0.0.1]:" + unused} {
+		refused = append(refused, allTechniques(addr, tcp, udp)...)
+	}
+	wantRefused(t, j, out, "EPERM", refused)
+}
+
+// A wildcard destination means the address that the socket is bound to, or loopback: a listener of
+// the jail on the one does not open the host's on the other.
+func TestWildcardDestination(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	const wildcard = "0.0.0.0:" + unused
+	serve := func(name, kind, addr string) {
+		t.Helper()
+		steps := []step{do("open", name, kind), do("bind", name, addr)}
+		if kind == "tcp4" {
+			steps = append(steps, do("listen", name))
+		}
+		j.must(t, append(steps, do("serve", name))...)
+	}
+	// Own on loopback, the host's on its address.
+	serve("@tcp", "tcp4", "127.0.0.1:"+unused)
+	serve("@udp", "udp4", "127.0.0.1:"+unused)
+	tcp, udp := listenBoth(t, w.host, "192.0.2.1:"+unused)
+	for _, g := range []target{
+		{technique: "tcp-bound", addr: wildcard, via: "192.0.2.1:0", at: tcp},
+		{technique: "udp-bound", addr: wildcard, via: "192.0.2.1:0", at: udp},
+	} {
+		_, s := g.attempt()
+		// The call may see it, or the packet may be stopped.
+		if r := j.try(t, s); r.OK {
+			t.Errorf("%s from 192.0.2.1: %v: want it to fail", g, r)
+		}
+	}
+	wantNothing(t, tcp, udp)
+	wantArrival(t, out, target{technique: "tcp-bound", addr: wildcard, via: "192.0.2.1:0", at: tcp})
+	wantArrival(t, out, target{technique: "udp-bound", addr: wildcard, via: "192.0.2.1:0", at: udp})
+
+	// The other way round.
+	const second = "4101"
+	serve("@tcp2", "tcp4", "192.0.2.1:"+second)
+	serve("@udp2", "udp4", "192.0.2.1:"+second)
+	tcp, udp = listenBoth(t, w.host, "127.0.0.1:"+second)
+	wantRefused(t, j, out, "EPERM", someTechniques("0.0.0.0:"+second, tcp, udp))
+	for _, technique := range []string{"tcp-bound", "udp-bound"} {
+		token := newToken()
+		if r := j.try(t, do(technique, "0.0.0.0:"+second, token, "192.0.2.1:0")); !r.OK || r.Data != token {
+			t.Errorf("%s from 192.0.2.1 to the jail's own: %v", technique, r)
+		}
+	}
+}
+
+// A host socket that is connected to the jail's source port beats the jail's own that is only
+// bound: what connect was told need not be what the datagram meets.
+func TestConnectedBeforeBound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	const shared, source = "127.0.0.1:" + unused, "127.0.0.1:4101"
+	out.must(t, do("open", "@host", "udp4"), do("opt", "@host", "reuseaddr"), do("bind", "@host", shared), do("connect", "@host", source))
+	j.must(t, do("open", "@l", "udp4"), do("opt", "@l", "reuseaddr"), do("bind", "@l", shared))
+	j.must(t, do("open", "@c", "udp4"), do("bind", "@c", source))
+	wantErrno(t, "by name", j.try(t, do("sendto", "@c", shared, "x")), "EPERM")
+	if r := j.try(t, do("connect", "@c", shared), do("send", "@c", "x")); r.OK || r.Errno != "EPERM" {
+		t.Errorf("connected: %v: want EPERM", r)
+	}
+	if r := out.try(t, do("recv", "@host", "150ms")); r.Errno != "EAGAIN" {
+		t.Errorf("the host's socket: %v: want nothing to arrive", r)
+	}
+	// Another source port leads to the jail's own.
+	j.must(t, do("open", "@d", "udp4"), do("sendto", "@d", shared, "mine"))
+	if got := j.must(t, do("recv", "@l")); got != "mine" {
+		t.Errorf("own listener received %q", got)
+	}
+	j.must(t, do("close", "@c"))
+	out.must(t, do("open", "a", "udp4"), do("bind", "a", source), do("sendto", "a", shared, "x"), do("recv", "@host"))
+}
+
+// What only the packet's own program could stop is stopped, counted and told.
+func TestPacketRefusalIsReported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j := w.jail(t, setup{})
+	const addr = "127.0.0.1:" + unused
+	j.must(t, do("open", "@l", "udp4"), do("bind", "@l", addr), do("open", "@c", "udp4"), do("connect", "@c", addr), do("close", "@l"))
+	host := listen(t, w.host, "udp", addr)
+	wantErrno(t, "after its listener was closed", j.try(t, do("send", "@c", "x")), "EPERM")
+	e := j.event(t, func(e event) bool { return e.Hook == "egress" })
+	if e.Action != "block" || e.Proto != "udp" || e.Dst != "127.0.0.1" || e.Port != 4100 {
+		t.Errorf("event of the refused packet: %+v", e)
+	}
+	wantNothing(t, host)
+	wantSummary(t, j.finish(t), addr, "host", 1, "probe")
+}
+
+// Only the host's own word lets the jail answer: what one socket of the jail says to another opens
+// no way to whoever has that port next.
+func TestOwnWordIsNotTheHosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	const addr = "127.0.0.1:" + unused
+	j.must(t, do("open", "@own", "udp4"), do("bind", "@own", addr), do("open", "@c", "udp4"),
+		do("sendto", "@c", addr, "question"), do("recv", "@own"), do("answer", "@own", "answer"), do("recv", "@c"))
+	j.must(t, do("close", "@own"))
+	host := listen(t, w.host, "udp", addr)
+	wantErrno(t, "by name", j.try(t, do("sendto", "@c", addr, newToken())), "EPERM")
+	wantErrno(t, "as an answer", j.try(t, do("answer", "@c", newToken())), "EPERM")
+	wantErrno(t, "connect", j.try(t, do("connect", "@c", addr)), "EPERM")
+	wantNothing(t, host)
+	wantArrival(t, out, target{technique: "udp-send", addr: addr, at: host})
+}
