@@ -9,7 +9,7 @@
 #define JAIL_AI_DEST_H
 
 struct dest {
-	__u32 addr[4]; /* as in struct event */
+	__u32 addr[4] __attribute__((aligned(8))); /* as in struct event */
 	__u64 key; /* in the address tree: the IPv4 address, or the high 64 bits; machine's byte order */
 	__u64 low; /* the low 64 bits, machine's byte order */
 	__u32 tree; /* SET_V4 or SET_V6 */

@@ -155,7 +155,7 @@ static __always_inline void source_of_call(struct source *from, struct bpf_sock 
  * reach anything. In sendmsg it says that no name was given: the socket is connected, and connect
  * was asked; a name with port 0 never gets here (net/ipv4/udp.c udp_sendmsg, 6.12).
  */
-static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum hook hook, int trees)
+static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum hook hook, int subtrees)
 {
 	bool connect = hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6;
 	__u32 port = ctx->user_port; /* a u32 copy: clang would narrow the load, which is refused */
@@ -169,7 +169,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum
 		return PASS;
 	dest_normalize(d);
 	set = set_get();
-	word = set_verdict(set, d, trees);
+	word = set_verdict(set, d, subtrees);
 	sk = ctx->sk;
 	if (connect && sk && d->proto == IPPROTO_TCP)
 		socket_opened(sk);
@@ -200,7 +200,7 @@ static __always_inline int judge4(struct bpf_sock_addr *ctx, enum hook hook)
 	struct dest d = {};
 
 	addr_set_v4(d.addr, ctx->user_ip4);
-	return judge(ctx, &d, hook, TREES_V4);
+	return judge(ctx, &d, hook, SUBTREES_V4);
 }
 
 static __always_inline int judge6(struct bpf_sock_addr *ctx, enum hook hook)
@@ -211,7 +211,7 @@ static __always_inline int judge6(struct bpf_sock_addr *ctx, enum hook hook)
 	d.addr[1] = ctx->user_ip6[1];
 	d.addr[2] = ctx->user_ip6[2];
 	d.addr[3] = ctx->user_ip6[3];
-	return judge(ctx, &d, hook, TREES_V6);
+	return judge(ctx, &d, hook, SUBTREES_V6);
 }
 
 SEC("cgroup/connect4")
@@ -301,7 +301,7 @@ static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock 
  */
 static __always_inline __u32 packet_verdict(void *set, const struct dest *d, bool loopback)
 {
-	__u32 word = set_verdict(set, d, TREES_V6);
+	__u32 word = set_verdict(set, d, SUBTREES_V6);
 	struct line *settings;
 
 	if (!loopback || word_kind(word) != VERDICT_ALLOW || (word & VERDICT_F_HOST_OK))
@@ -381,28 +381,31 @@ pass:
 }
 
 /*
- * Remembers who may be answered: a sender that sendmsg and egress would refuse, that sent to this
- * very socket and to no group, and that is not the jail itself, which could speak for a port that
- * the host takes over later.
+ * Remembers who may be answered: who sent to this very socket and to no group, from this machine
+ * or, where the jail has a network namespace of its own, from outside of it. Not the jail itself:
+ * it could speak for a port that the host takes over later. Connected sockets answer whom connect
+ * let them.
  */
 SEC("cgroup_skb/ingress")
 int ingress(struct __sk_buff *skb)
 {
 	bool loopback = skb->ifindex == LOOPBACK_IFINDEX;
+	struct line *settings;
 	struct packet p = {};
 	struct bpf_sock *sk;
 
-	if (!packet_parse_udp_reply(skb, &p) || p.group || !p.to.port)
+	if (!packet_parse_udp_reply(skb, &p) || p.group || !p.to.port || skb->pkt_type != PACKET_HOST)
 		return PASS;
-	if (skb->pkt_type != PACKET_HOST || (loopback && skb->priority == own_priority))
+	if (loopback && skb->priority == own_priority)
 		return PASS;
-	if (word_kind(packet_verdict(set_get(), &p.to, loopback)) == VERDICT_ALLOW)
+	settings = set_settings(set_get());
+	if (!settings || (!loopback && (settings->w[HEAD_FLAGS] & SET_FLAG_HOSTNET)))
 		return PASS;
 	sk = skb->sk;
 	if (!sk)
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
-	if (sk)
+	if (sk && !sk->dst_port)
 		peer_remember(sk, &p.to);
 	return PASS;
 }

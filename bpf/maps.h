@@ -38,7 +38,7 @@ struct {
 
 /*
  * counters: rule id -> decisions. Programs add, user space reads. User space sets the size to the
- * number of rules before loading; an id outside of it is a bug and counted under RULE_FAULT.
+ * number of rules before loading.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -69,16 +69,16 @@ static __always_inline __u32 seconds_now(void)
 	return bpf_ktime_get_ns() / 1000000000ULL;
 }
 
-/* 1 if @p is the sender @d, else 0. */
-static __always_inline __u64 peer_is(const struct peer *p, const struct dest *d)
+/* 1 if @p is this sender, else 0. */
+static __always_inline __u64 peer_is(const struct peer *p, const __u64 *addr, __u64 port)
 {
-	return is_zero((__u32)(p->port ^ d->port) | (p->addr[0] ^ d->addr[0]) | (p->addr[1] ^ d->addr[1]) |
-		       (p->addr[2] ^ d->addr[2]) | (p->addr[3] ^ d->addr[3]));
+	return is_zero((p->addr[0] ^ addr[0]) | (p->addr[1] ^ addr[1]) | (p->port ^ port));
 }
 
 /* Whether @d sent a datagram to UDP socket @sk within PEER_SECONDS. */
 static __always_inline bool may_answer(struct bpf_sock *sk, const struct dest *d)
 {
+	const __u64 *addr = (const __u64 *)d->addr;
 	struct peers *known;
 	__u64 until = 0;
 
@@ -89,7 +89,7 @@ static __always_inline bool may_answer(struct bpf_sock *sk, const struct dest *d
 		return false;
 #pragma unroll
 	for (int i = 0; i < PEERS_MAX; i++)
-		until |= -peer_is(&known->peer[i], d) & known->peer[i].until;
+		until |= -peer_is(&known->peer[i], addr, d->port) & known->peer[i].until;
 	return until >= seconds_now();
 }
 
@@ -97,6 +97,7 @@ static __always_inline bool may_answer(struct bpf_sock *sk, const struct dest *d
 static __always_inline void peer_remember(struct bpf_sock *sk, const struct dest *d)
 {
 	struct peers *known = bpf_sk_storage_get(&peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	const __u64 *addr = (const __u64 *)d->addr;
 	__u64 slot, found = 0;
 	struct peer *p;
 
@@ -105,7 +106,7 @@ static __always_inline void peer_remember(struct bpf_sock *sk, const struct dest
 	slot = known->next;
 #pragma unroll
 	for (int i = 0; i < PEERS_MAX; i++) {
-		__u64 is = peer_is(&known->peer[i], d);
+		__u64 is = peer_is(&known->peer[i], addr, d->port);
 
 		slot = pick(is, i, slot);
 		found |= is;
@@ -114,7 +115,8 @@ static __always_inline void peer_remember(struct bpf_sock *sk, const struct dest
 	if (!found) {
 		known->next++;
 		p->until = 0; /* not valid while it is neither the old peer nor the new one */
-		addr_copy(p->addr, d->addr);
+		p->addr[0] = addr[0];
+		p->addr[1] = addr[1];
 		p->port = d->port;
 	}
 	p->until = seconds_now() + PEER_SECONDS;

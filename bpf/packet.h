@@ -42,7 +42,18 @@ static __always_inline bool packet_read(struct __sk_buff *skb, struct packet *p,
 	struct ports ports = {};
 	__u64 bad;
 
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr *ip = data;
+
+		if ((void *)(ip + 1) > end || (reply && ip->nexthdr != IPPROTO_UDP))
+			return false;
+		p->to.proto = ip->nexthdr;
+		p->l4 = sizeof(*ip);
+		addr_copy(p->to.addr, (reply ? &ip->saddr : &ip->daddr)->in6_u.u6_addr32);
+		addr_copy(p->from.addr, (reply ? &ip->daddr : &ip->saddr)->in6_u.u6_addr32);
+		p->group = is_zero(bpf_ntohl(p->from.addr[0]) >> 24 ^ V6_MULTICAST_BYTE);
+		bad = is_extension_header(ip->nexthdr);
+	} else {
 		struct iphdr *ip = data;
 		__u32 from;
 
@@ -56,17 +67,6 @@ static __always_inline bool packet_read(struct __sk_buff *skb, struct packet *p,
 		p->group = is_zero(~from >> 29 & 7) | is_zero(from ^ INADDR_LOOPBACK_BROADCAST);
 		/* Only raw sockets send later fragments; egress comes before the kernel makes any. */
 		bad = is_zero(ip->frag_off & bpf_htons(IP_OFFSET_MASK)) ^ 1;
-	} else {
-		struct ipv6hdr *ip = data;
-
-		if ((void *)(ip + 1) > end || (reply && ip->nexthdr != IPPROTO_UDP))
-			return false;
-		p->to.proto = ip->nexthdr;
-		p->l4 = sizeof(*ip);
-		addr_copy(p->to.addr, (reply ? &ip->saddr : &ip->daddr)->in6_u.u6_addr32);
-		addr_copy(p->from.addr, (reply ? &ip->daddr : &ip->saddr)->in6_u.u6_addr32);
-		p->group = is_zero(bpf_ntohl(p->from.addr[0]) >> 24 ^ V6_MULTICAST_BYTE);
-		bad = is_extension_header(ip->nexthdr);
 	}
 	dest_normalize(&p->to);
 	if (bad)

@@ -23,34 +23,12 @@ static __always_inline void count(__u32 rule, enum action action)
 {
 	struct counter *c = bpf_map_lookup_elem(&counters, &rule);
 
-	if (!c) {
-		__u32 fault = RULE_FAULT;
-
-		c = bpf_map_lookup_elem(&counters, &fault);
-		if (!c)
-			return;
-	}
+	if (!c)
+		return;
 	if (action == ACTION_AUDIT)
 		__sync_fetch_and_add(&c->audited, 1);
 	else
 		__sync_fetch_and_add(&c->blocked, 1);
-}
-
-/* The rate limit of the event's destination; NULL: no memory for it. */
-static __always_inline struct limit *limit_get(__u32 rule, const struct dest *d)
-{
-	struct limit_key key = {
-		.addr = { d->addr[0], d->addr[1], d->addr[2], d->addr[3] },
-		.rule = rule,
-		.port = d->port,
-		.proto = d->proto,
-	};
-	struct limit fresh = {}, *l = bpf_map_lookup_elem(&limits, &key);
-
-	if (l)
-		return l;
-	bpf_map_update_elem(&limits, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&limits, &key);
 }
 
 static __always_inline void limit_suppress(struct limit *l, enum hook hook, enum action action, const struct asker *a)
@@ -69,21 +47,25 @@ static __always_inline void limit_suppress(struct limit *l, enum hook hook, enum
  */
 static __noinline int report(__u32 rule, const struct dest *d, enum hook hook, enum action action, const struct asker *a)
 {
+	struct limit_key key = { .rule = rule, .port = d->port, .proto = d->proto };
 	__u64 now = bpf_ktime_get_ns();
 	struct limit *l;
 	struct event *e;
 
 	count(rule, action);
-	l = limit_get(rule, d);
-	if (l) {
-		if (now - l->since >= LIMIT_WINDOW_NS) {
-			l->since = now;
-			l->sent = 0;
-		}
-		if (l->sent >= LIMIT_BURST) {
-			limit_suppress(l, hook, action, a);
-			return 0;
-		}
+	addr_copy(key.addr, d->addr);
+	l = bpf_map_lookup_elem(&limits, &key);
+	if (!l) {
+		struct limit first = { .since = now, .sent = 1 };
+
+		bpf_map_update_elem(&limits, &key, &first, BPF_NOEXIST);
+	} else if (now - l->since >= LIMIT_WINDOW_NS) {
+		l->since = now;
+		l->sent = 1;
+	} else if (l->sent >= LIMIT_BURST) {
+		limit_suppress(l, hook, action, a);
+		return 0;
+	} else {
 		__sync_fetch_and_add(&l->sent, 1);
 	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
@@ -94,7 +76,7 @@ static __noinline int report(__u32 rule, const struct dest *d, enum hook hook, e
 	}
 	e->time = now;
 	e->suppressed = l ? l->suppressed : 0;
-	__builtin_memcpy(e->addr, d->addr, sizeof(e->addr));
+	addr_copy(e->addr, d->addr);
 	e->tgid = a->tgid;
 	e->rule = rule;
 	e->port = d->port;

@@ -13,7 +13,8 @@
  * A tree is searched by a u64 key; a range is known by its last key (its end), and starts behind
  * the end before it. Numbers are in the machine's byte order. Three kinds of line:
  *
- * head   w[HEAD_LEVELS]   number of upper levels, 0..TREE_MAX_LEVELS (a deeper tree is not searched)
+ * head   w[HEAD_LEVELS]   number of upper levels, 0..TREE_MAX_LEVELS, in a further
+ *                        tree 0..SUBTREE_MAX_LEVELS; a deeper tree is not searched
  *        w[HEAD_LEVEL+i]  first line of upper level i, the root first
  *        w[HEAD_LEAVES]   first line of the leaves
  *        w[HEAD_FLAGS..]  settings of the whole set, the same in both address trees; 0 elsewhere
@@ -35,6 +36,7 @@ struct line {
 #define SET_V6 1
 
 #define TREE_MAX_LEVELS 7 /* ten million ranges; the verifier walks every level of every program */
+#define SUBTREE_MAX_LEVELS 4 /* twenty thousand ranges in one /64, or in the ports of an address */
 #define TREE_FANOUT 8
 #define LEAF_RANGES 5
 #define LEAF_VERDICTS 10 /* index of the first verdict word of a leaf */
@@ -87,10 +89,9 @@ struct sock_state {
 
 /* Who sent unicast datagrams to a UDP socket of the jail, and so may be answered from it. */
 struct peer {
-	__u32 addr[4]; /* as in struct event */
+	__u64 addr[2]; /* the bytes of struct event's */
 	__u32 until; /* seconds of CLOCK_MONOTONIC */
-	__u16 port; /* machine's byte order */
-	__u16 pad;
+	__u32 port; /* machine's byte order */
 };
 
 #define PEERS_MAX 8
@@ -99,6 +100,7 @@ struct peer {
 struct peers {
 	struct peer peer[PEERS_MAX];
 	__u32 next; /* slot that is overwritten next */
+	__u32 pad;
 };
 
 /* Decisions of one rule. Per CPU; never reset. */

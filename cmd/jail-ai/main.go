@@ -29,8 +29,8 @@ func main() {
 		Usage:           "run a command that cannot reach this host",
 		HideVersion:     true,
 		HideHelpCommand: true,
-		Commands:        []*cli.Command{runCommand(), policyCommand(), hostsCommand(), gcCommand(), versionCommand()},
-		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return err },
+		Commands:        strict(runCommand(), policyCommand(), hostsCommand(), gcCommand(), versionCommand()),
+		OnUsageError:    usage,
 		ExitErrHandler:  func(*cli.Context, error) {}, // main decides
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -41,6 +41,18 @@ func main() {
 	}
 	os.Exit(status(app.Run(os.Args)))
 }
+
+// strict makes commands tell of wrong flags as of any other error, instead of printing the help.
+func strict(commands ...*cli.Command) []*cli.Command {
+	for _, c := range commands {
+		c.OnUsageError = usage
+		c.HideHelpCommand = true
+		strict(c.Subcommands...)
+	}
+	return commands
+}
+
+func usage(_ *cli.Context, err error, _ bool) error { return &usageError{err} }
 
 // usageError is a call that is not of the documented form.
 type usageError struct{ error }

@@ -56,7 +56,7 @@ func policyExplain(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return &usageError{errors.New("policy explain takes one ADDRESS[:PORT][/tcp|udp]")}
 	}
-	addr, port, proto, err := policy.ParseDestination(c.Args().First())
+	addr, proto, port, err := policy.ParseDestination(c.Args().First())
 	if err != nil {
 		return err
 	}

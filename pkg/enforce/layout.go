@@ -12,16 +12,16 @@ type program struct {
 
 // programs are all programs of a jail; each has to be attached, or nothing runs.
 var programs = []program{
-	{"sock_create", libbpf.CgroupInetSockCreate},
-	{"post_bind4", libbpf.CgroupInet4PostBind},
-	{"post_bind6", libbpf.CgroupInet6PostBind},
-	{"connect4", libbpf.CgroupInet4Connect},
+	{"egress", libbpf.CgroupInetEgress},
 	{"connect6", libbpf.CgroupInet6Connect},
 	{"sendmsg4", libbpf.CgroupUDP4Sendmsg},
+	{"connect4", libbpf.CgroupInet4Connect},
+	{"sock_create", libbpf.CgroupInetSockCreate},
 	{"sendmsg6", libbpf.CgroupUDP6Sendmsg},
-	{"setsockopt", libbpf.CgroupSetsockopt},
-	{"egress", libbpf.CgroupInetEgress},
 	{"ingress", libbpf.CgroupInetIngress},
+	{"setsockopt", libbpf.CgroupSetsockopt},
+	{"post_bind4", libbpf.CgroupInet4PostBind},
+	{"post_bind6", libbpf.CgroupInet6PostBind},
 }
 
 // Names of the object's maps (bpf/maps.h). All of them are pinned.

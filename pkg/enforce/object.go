@@ -186,7 +186,7 @@ func (o *Object) Attach(cgroup *os.File, pins string) (err error) {
 	if err := o.verify(cgroup); err != nil {
 		return err
 	}
-	return o.sets.wait()
+	return o.sets.ready()
 }
 
 func (o *Object) pinMaps(pins string) error {

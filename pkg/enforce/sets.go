@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/aquasecurity/libbpfgo"
@@ -87,6 +88,28 @@ func (s *setMap) store(inner int) {
 		}
 		done <- errors.Join(err, syscall.Close(inner))
 	}()
+}
+
+// ready returns once the first set is in the slot, however long the call that put it there goes on
+// to wait: no program runs yet that could use an older one.
+func (s *setMap) ready() error {
+	slot := uint32(0)
+	for {
+		select {
+		case err := <-s.stored:
+			s.stored = nil
+			return err
+		default:
+		}
+		// A map of maps answers with the id of the map in the slot; ENOENT: it is empty.
+		if _, err := s.outer.GetValue(unsafe.Pointer(&slot)); !errors.Is(err, syscall.ENOENT) {
+			if err != nil {
+				return fmt.Errorf("look for rule set: %w", err)
+			}
+			return nil
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // wait returns the result of the last store, once it is in force for every program that runs.

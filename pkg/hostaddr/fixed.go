@@ -8,9 +8,11 @@ import (
 	"github.com/jail-ai/jail-ai/pkg/policy"
 )
 
+var loopback = netip.MustParsePrefix("127.0.0.0/8")
+
 // fixed are the addresses that reach every machine, whatever its configuration.
 var fixed = append([]policy.Address{
-	{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Reason: "loopback", Unicast: true},
+	{Prefix: loopback, Reason: "loopback", Unicast: true},
 	{Prefix: netip.MustParsePrefix("::1/128"), Reason: "loopback", Unicast: true},
 	// A connect to the unspecified address goes to loopback.
 	{Prefix: netip.MustParsePrefix("0.0.0.0/8"), Reason: "unspecified", Unicast: true},

@@ -71,11 +71,22 @@ func (s Source) read() (policy.Machine, error) {
 func assemble(n network, aliases, resolvers []policy.Address) policy.Machine {
 	var host, gateway, dns set
 	for _, source := range [][]policy.Address{fixed, n.addresses, aliases, engineAliases, n.routes} {
-		host.add(source...)
+		for _, a := range source {
+			if !isPartOfLoopback(a) {
+				host.add(a)
+			}
+		}
 	}
 	gateway.add(n.gateways...)
 	dns.add(resolvers...)
 	return policy.Machine{Host: host.sorted(), Gateway: gateway.sorted(), Resolvers: dns.sorted()}
+}
+
+// isPartOfLoopback says that an entry is covered by that of the loopback network as a whole. As
+// an entry of its own, 127.0.0.1 would be as specific as the allow of a policy that names it, and
+// a tie blocks. Broadcasts stay, since they are not unicast.
+func isPartOfLoopback(a policy.Address) bool {
+	return a.Unicast && a.Prefix.Bits() > loopback.Bits() && loopback.Contains(a.Prefix.Addr())
 }
 
 func (s Source) resolvConf() string {

@@ -42,7 +42,7 @@ func TestReadInterfaceAddresses(t *testing.T) {
 	m := w.read()
 	expect(t, m.Host, map[string]string{
 		"127.0.0.0/8":        "loopback",
-		"127.0.0.1/32":       "address of lo",
+		"127.0.0.1/32":       "", // part of the loopback network
 		"::1/128":            "loopback",
 		"127.255.255.255/32": "!broadcast route dev lo",
 		"192.0.2.1/32":       "address of e0",

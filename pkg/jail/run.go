@@ -225,10 +225,11 @@ func (s *supervisor) run(plan *native.Plan) (int, error) {
 		return statusSignal + int(sig.(syscall.Signal)), nil
 	default:
 	}
-	process, err := plan.Start(s.group.File(), native.Stdio{Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr})
+	process, err := plan.Start(s.group.File(), native.Stdio{In: s.Stdin, Out: s.Stdout, Err: s.Stderr})
 	if err != nil {
 		return statusOf(err), err
 	}
+	defer process.Close()
 	type result struct {
 		status int
 		err    error

@@ -330,7 +330,7 @@ func TestHeader(t *testing.T) {
 	}
 	for name, want := range map[string]uint64{
 		"SET_V4": setV4, "SET_V6": setV6,
-		"TREE_MAX_LEVELS": treeMaxLevels, "TREE_FANOUT": treeFanout,
+		"TREE_MAX_LEVELS": treeMaxLevels, "SUBTREE_MAX_LEVELS": subtreeMaxLevels, "TREE_FANOUT": treeFanout,
 		"LEAF_RANGES": leafRanges, "LEAF_VERDICTS": leafVerdicts,
 		"HEAD_LEVELS": headLevels, "HEAD_LEVEL": headLevel, "HEAD_LEAVES": headLeaves,
 		"HEAD_FLAGS": headFlags, "HEAD_ERRNO": headErrno, "HEAD_HOST": headHost,

@@ -74,7 +74,7 @@ func (in *inspection) tree(head uint32, further ...Kind) error {
 		return err
 	}
 	levels := h[0]
-	if levels > treeMaxLevels {
+	if levels > treeMaxLevels || head > 1 && levels > subtreeMaxLevels {
 		return fmt.Errorf("tree %d has %d levels", head, levels)
 	}
 	for i := 1 + levels; i < 9; i++ {

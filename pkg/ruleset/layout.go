@@ -12,8 +12,9 @@ const (
 	setV4 = 0 // line that heads the tree of IPv4 addresses
 	setV6 = 1 // line that heads the tree of the high halves of IPv6 addresses
 
-	treeMaxLevels = 7
-	treeFanout    = 8
+	treeMaxLevels    = 7
+	subtreeMaxLevels = 4
+	treeFanout       = 8
 	leafRanges    = 5
 	leafVerdicts  = 10 // first verdict word of a leaf
 
@@ -30,8 +31,9 @@ const (
 	kindShift      = 28
 	argMask   Word = 0xffffff
 
-	// maxRanges is how many ranges a tree of treeMaxLevels has room for.
-	maxRanges = leafRanges << (3 * treeMaxLevels)
+	// How many ranges an address tree and a further tree have room for.
+	maxRanges    = leafRanges << (3 * treeMaxLevels)
+	maxSubRanges = leafRanges << (3 * subtreeMaxLevels)
 	// maxLines is how many lines a 24-bit line number can tell apart.
 	maxLines = 1 << 24
 )

@@ -19,16 +19,16 @@ func (s *Set) Lookup(addr netip.Addr, proto, port uint16) Word {
 	switch addr = Normalize(addr); {
 	case addr.Is4():
 		a := addr.As4()
-		w = s.search(setV4, uint64(binary.BigEndian.Uint32(a[:])))
+		w = s.search(setV4, uint64(binary.BigEndian.Uint32(a[:])), treeMaxLevels)
 	case addr.Is6():
 		a := addr.As16()
-		w = s.search(setV6, binary.BigEndian.Uint64(a[:8]))
+		w = s.search(setV6, binary.BigEndian.Uint64(a[:8]), treeMaxLevels)
 		if w.Kind() == KindLow64 {
-			w = s.search(w.Arg(), binary.BigEndian.Uint64(a[8:]))
+			w = s.search(w.Arg(), binary.BigEndian.Uint64(a[8:]), subtreeMaxLevels)
 		}
 	}
 	if w.Kind() == KindPorts {
-		w = s.search(w.Arg(), uint64(proto)<<16|uint64(port))
+		w = s.search(w.Arg(), uint64(proto)<<16|uint64(port), subtreeMaxLevels)
 	}
 	if k := w.Kind(); k != KindAllow && k != KindBlock {
 		return FaultWord
@@ -37,10 +37,10 @@ func (s *Set) Lookup(addr netip.Addr, proto, port uint16) Word {
 }
 
 // search returns the word of the range that key is in, of the tree with this head; 0 if a line
-// that it needs is not there.
-func (s *Set) search(head uint32, key uint64) Word {
+// that it needs is not there, or the tree has more than so many upper levels.
+func (s *Set) search(head uint32, key uint64, levels uint32) Word {
 	h := s.line(uint64(head))
-	if h == nil || h[headLevels] > treeMaxLevels {
+	if h == nil || h[headLevels] > levels {
 		return 0
 	}
 	var n uint64

@@ -104,7 +104,7 @@ func TestLookupOfBrokenImages(t *testing.T) {
 		{"ports lead to a low half", v6, words(portsLeaf, newWord(KindLow64, lowHead))},
 		{"low half behind the image", v6, lead(v6leaf, newWord(KindLow64, 0xffffff))},
 		{"low half leads to a low half", v6, lead(lowLeaf, newWord(KindLow64, lowHead))},
-		{"levels of the ports tree", v6, set(portsHead, headLevels, treeMaxLevels+1)},
+		{"levels of the ports tree", v6, set(portsHead, headLevels, subtreeMaxLevels+1)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			broken := &Set{Lines: slices.Clone(good.Lines)}

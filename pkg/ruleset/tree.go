@@ -98,7 +98,7 @@ func (c *compiler) subTree(k Kind, r *ranges) Word {
 			return newWord(k, head)
 		}
 	}
-	if !c.hasRoom(1, len(r.ends)) {
+	if len(r.ends) > maxSubRanges || !c.hasRoom(1, len(r.ends)) {
 		c.err = ErrTooLarge
 		return 0
 	}

@@ -49,11 +49,13 @@ func wantInbound(t *testing.T, w *world, j *jail, out *agent) {
 			}
 		}
 	}
-	// A port of its own choice, a real client.
-	j.must(t, do("open", "@web", "tcp4"), do("bind", "@web", "0.0.0.0:3000"), do("listen", "@web"), do("serve", "@web"))
-	o := w.run(t, w.plain("curl", "-sS", "--http0.9", "--max-time", "2", "-o", "/dev/null", "-w", "%{num_connects}", "telnet://127.0.0.1:3000"))
-	if o.stdout != "1" {
-		t.Errorf("curl of the host to the jail's port 3000: %d %q %s", o.code, o.stdout, o.stderr)
+	// A development server, and the developer's browser.
+	j.must(t, do("http-serve", "0.0.0.0:3000", "made-in-jail"), do("http-serve", "[::]:3001", "made-in-jail"))
+	for _, at := range []string{"127.0.0.1:3000", "192.0.2.1:3000", "localhost:3000", "[::1]:3001", "[2001:db8:1::1]:3001"} {
+		o := w.run(t, w.plain("curl", "-sS", "--max-time", "5", "http://"+at+"/"))
+		if o.code != 0 || o.stdout != "made-in-jail\n" {
+			t.Errorf("curl of the host to the jail's %s: status %d, %q\n%s", at, o.code, o.stdout, o.stderr)
+		}
 	}
 }
 

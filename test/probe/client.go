@@ -105,6 +105,19 @@ func httpGet(_ *script, args []string) (string, error) {
 	return strings.TrimSpace(string(body)), err
 }
 
+// httpServe answers every request for as long as the process lives, as a development server does.
+func httpServe(_ *script, args []string) (string, error) {
+	l, err := net.Listen("tcp", args[0])
+	if err != nil {
+		return "", err
+	}
+	page := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, args[1]+"\n")
+	}
+	go func() { _ = http.Serve(l, http.HandlerFunc(page)) }()
+	return "", nil
+}
+
 // identity tells what this process is and has: ids, capabilities, no_new_privs, open descriptors.
 func identity(*script, []string) (string, error) {
 	status, err := os.ReadFile("/proc/self/status")

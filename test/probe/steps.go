@@ -50,6 +50,7 @@ func init() { // not a literal: run and child reach calls again
 		"resolve":       {1, resolve},              // HOST: yields its addresses
 		"dns":           {3, dnsQuery},             // udp|tcp SERVER HOST: yields its addresses
 		"http":          {1, httpGet},              // URL: yields the body
+		"http-serve":    {2, httpServe},            // ADDR BODY: until the end
 		"identity":      {0, identity},             // yields what the process is and has
 		"sleep":         {1, sleep},                // DURATION
 	}

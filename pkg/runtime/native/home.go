@@ -71,7 +71,7 @@ func (v *view) addHome(u *User) (homes, error) {
 		return homes{}, fmt.Errorf("find the home directory: %w", err)
 	}
 	for _, path := range append([]string{"/tmp", "/run", "/proc", "/dev", "/sys", "/var"}, systemDirs...) {
-		if within(path, real) {
+		if within(path, real) && !within(path, "/home") {
 			return homes{}, withHint(fmt.Errorf("the home directory is %s, which the system needs", real),
 				"set HOME to the user's own directory")
 		}

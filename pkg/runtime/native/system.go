@@ -23,6 +23,14 @@ var varDirs = []string{
 	"/var/lib/texmf", "/var/cache/fontconfig", "/var/cache/man",
 }
 
+// rootProc are the parts of /proc where root changes the whole machine (/proc/sys/kernel/core_pattern
+// runs programs outside of the jail), by owning the files: it takes no capability. bubblewrap means
+// to make the most dangerous ones read-only and misses some, as /proc/sys.
+var rootProc = []string{
+	"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi",
+	"/proc/asound", "/proc/mtrr", "/proc/driver", "/proc/dynamic_debug", "/proc/pressure",
+}
+
 // etcLinks are files that programs need and that some distributions keep outside of /etc, such as
 // systemd-resolved's /etc/resolv.conf -> /run/systemd/resolve/stub-resolv.conf.
 var etcLinks = []string{
@@ -34,7 +42,7 @@ var etcLinks = []string{
 }
 
 // addSystem lays out everything outside of the home directory.
-func (v *view) addSystem() {
+func (v *view) addSystem(u *User) {
 	for _, path := range systemDirs {
 		v.reveal(path)
 	}
@@ -48,6 +56,11 @@ func (v *view) addSystem() {
 	}
 	v.add(devices, "/dev")
 	v.add(processes, "/proc")
+	for _, path := range rootProc {
+		if _, err := os.Lstat(path); err == nil && u.UID == 0 {
+			v.add(readOnly, path)
+		}
+	}
 	for _, path := range etcLinks {
 		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			v.reveal(path)
