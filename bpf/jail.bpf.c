@@ -381,25 +381,19 @@ pass:
 }
 
 /*
- * Remembers who may be answered: who sent to this very socket and to no group, from this machine
- * or, where the jail has a network namespace of its own, from outside of it. Not the jail itself:
+ * Remembers who may be answered: who sent to this very socket and to no group. Not the jail itself:
  * it could speak for a port that the host takes over later. Connected sockets answer whom connect
  * let them.
  */
 SEC("cgroup_skb/ingress")
 int ingress(struct __sk_buff *skb)
 {
-	bool loopback = skb->ifindex == LOOPBACK_IFINDEX;
-	struct line *settings;
 	struct packet p = {};
 	struct bpf_sock *sk;
 
 	if (!packet_parse_udp_reply(skb, &p) || p.group || !p.to.port || skb->pkt_type != PACKET_HOST)
 		return PASS;
-	if (loopback && skb->priority == own_priority)
-		return PASS;
-	settings = set_settings(set_get());
-	if (!settings || (!loopback && (settings->w[HEAD_FLAGS] & SET_FLAG_HOSTNET)))
+	if (skb->ifindex == LOOPBACK_IFINDEX && skb->priority == own_priority)
 		return PASS;
 	sk = skb->sk;
 	if (!sk)

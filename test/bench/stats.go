@@ -26,14 +26,11 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// pairwise combines the figures of the same round, so that what the machine did meanwhile cancels.
-func pairwise(a, b []float64, combine func(a, b float64) float64) []float64 {
+// differences between the figures of the same round, so that what the machine did meanwhile cancels.
+func differences(a, b []float64) []float64 {
 	all := make([]float64, 0, len(a))
 	for i := range min(len(a), len(b)) {
-		all = append(all, combine(a[i], b[i]))
+		all = append(all, a[i]-b[i])
 	}
 	return all
 }
-
-func ratio(a, b float64) float64      { return a / b }
-func difference(a, b float64) float64 { return a - b }

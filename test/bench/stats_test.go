@@ -23,12 +23,8 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-func TestPairwise(t *testing.T) {
-	a, b := []float64{2, 9}, []float64{1, 3, 7}
-	if got := pairwise(a, b, ratio); !slices.Equal(got, []float64{2, 3}) {
-		t.Errorf("ratios %v, want [2 3]", got)
-	}
-	if got := pairwise(a, b, difference); !slices.Equal(got, []float64{1, 6}) {
+func TestDifferences(t *testing.T) {
+	if got := differences([]float64{2, 9}, []float64{1, 3, 7}); !slices.Equal(got, []float64{1, 6}) {
 		t.Errorf("differences %v, want [1 6]", got)
 	}
 }

@@ -21,9 +21,9 @@ import (
 // answerLimit is how long a worker may take to start, and for an answer.
 const answerLimit = 30 * time.Second
 
-// work is the worker's side: for each line "OPERATION COUNT BATCHES" it does the operation in
-// batches of count, and prints the median batch's nanoseconds for one. All of it is one thread, on
-// one core: two threads on loopback swing by a factor of 2.5.
+// work is the worker's side: for each line "OPERATION COUNT" it does the operation count times, and
+// prints the nanoseconds of one. All of it is one thread, on one core: two threads on loopback
+// swing by a factor of 2.5.
 func work(cpu int) error {
 	runtime.LockOSThread()
 	var set unix.CPUSet
@@ -43,23 +43,19 @@ func work(cpu int) error {
 	fmt.Println("ready")
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var name string
-		var count, batches int
-		if _, err := fmt.Sscan(lines.Text(), &name, &count, &batches); err != nil {
+		var count int
+		if _, err := fmt.Sscan(lines.Text(), &name, &count); err != nil {
 			return fmt.Errorf("read %q: %w", lines.Text(), err)
 		}
 		batch := started[name]
-		if batch == nil || count < 1 || batches < 1 {
+		if batch == nil || count < 1 {
 			return fmt.Errorf("read %q: no such operation", lines.Text())
 		}
-		each := make([]float64, batches)
-		for i := range each {
-			took, err := batch(count)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			each[i] = float64(took.Nanoseconds()) / float64(count)
+		took, err := batch(count)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		fmt.Println(median(each))
+		fmt.Println(float64(took.Nanoseconds()) / float64(count))
 	}
 	return nil
 }
@@ -113,8 +109,8 @@ func (w *worker) read() (string, error) {
 }
 
 // measure returns the nanoseconds of one operation.
-func (w *worker) measure(o operation, count, batches int) (float64, error) {
-	if _, err := fmt.Fprintln(w.stdin, o.Name, count, batches); err != nil {
+func (w *worker) measure(o operation, count int) (float64, error) {
+	if _, err := fmt.Fprintln(w.stdin, o.Name, count); err != nil {
 		return 0, fmt.Errorf("ask the worker %s: %w", w.where, err)
 	}
 	line, err := w.read()

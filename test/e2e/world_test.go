@@ -99,6 +99,10 @@ func (w *world) makeFiles() error {
 			return err
 		}
 	}
+	// Root in a jail has no capabilities: other people's directories are closed to it, too.
+	if err := os.Chmod(w.work, 0o777); err != nil {
+		return err
+	}
 	if err := os.Link(probeBin, w.probe()); err != nil {
 		return err
 	}

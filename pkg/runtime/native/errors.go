@@ -21,7 +21,7 @@ var (
 	// ErrNotExecutable says that it is visible and can't be executed: exit status 126.
 	ErrNotExecutable = errors.New("command cannot be executed")
 	// ErrNoBubblewrap says that bwrap is not installed.
-	ErrNoBubblewrap = errors.New("bubblewrap is not installed")
+	ErrNoBubblewrap = errors.New("bubblewrap (bwrap) is not installed")
 	// ErrNoUserNamespaces says that the kernel forbids user namespaces, which bubblewrap needs
 	// for everybody but root.
 	ErrNoUserNamespaces = errors.New("user namespaces are not allowed")

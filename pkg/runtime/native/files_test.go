@@ -65,7 +65,6 @@ func TestSystemView(t *testing.T) {
 			{"/proc/self/status", "r"},
 			{"/proc/sys/kernel/hostname", "r"},
 			{"/proc/sys/kernel/core_pattern", "r"},
-			{"/proc/sysrq-trigger", "n"},
 			{host, "-"},
 			{p.home, "w"},
 			{p.workspace, "w"},

@@ -127,7 +127,10 @@ func (p *Plan) options() (args []string, masks int) {
 	if p.network {
 		args = append(args, "--unshare-net")
 	}
-	for _, m := range p.view.mounts {
+	for i, m := range p.view.mounts {
+		if m.kind == emptyFile && p.view.covered(i) {
+			continue // bubblewrap removes the file's name, and then nothing can be mounted on it
+		}
 		switch m.kind {
 		case readOnly:
 			args = append(args, "--ro-bind", m.at, m.at)

@@ -47,8 +47,14 @@ func TestTools(t *testing.T) {
 		if got != "" {
 			t.Errorf("credentials in the tools: %q", got)
 		}
-		// What the policy names by itself is meant.
+		// Hiding what is masked already is no error.
 		spec := p.spec()
+		spec.Hide = []string{"~/.nvm/.npmrc", "~/.local/share/uv/credentials"}
+		if got := script(t, spec, `cat ~/.nvm/.npmrc`); got != "" {
+			t.Errorf("hidden credentials: %q", got)
+		}
+		// What the policy names by itself is meant.
+		spec = p.spec()
 		spec.Read = []string{"~/.nvm/.npmrc", "~/.npmrc"}
 		if got := script(t, spec, `cat ~/.nvm/.npmrc ~/.npmrc`); got != "tokentoken" {
 			t.Errorf("credentials that the policy shows: %q", got)

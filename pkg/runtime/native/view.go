@@ -40,6 +40,11 @@ type view struct {
 
 func (v *view) add(k kind, at string) { v.mounts = append(v.mounts, mount{kind: k, at: at}) }
 
+// covered says whether a later mount hides the one at this place in the list.
+func (v *view) covered(place int) bool {
+	return slices.ContainsFunc(v.mounts[place+1:], func(later mount) bool { return within(v.mounts[place].at, later.at) })
+}
+
 // node is what a path is in the view.
 type node struct {
 	path  string // where it is, without symbolic links
