@@ -364,8 +364,7 @@ int egress(struct __sk_buff *skb)
 		if (p.to.proto == IPPROTO_TCP)
 			pass = tcp_may_pass(skb, sk, &p, own);
 		else
-			pass = may_answer(sk, &p.to) ||
-			       (own && receiver_is_own(skb, &p.to, p.to.addr, &p.from));
+			pass = may_answer(sk, &p.to) || (own && receiver_is_own(skb, &p.to, p.to.addr, &p.from));
 		if (pass)
 			goto pass;
 	} else {

@@ -28,8 +28,8 @@ struct ports {
  */
 static __always_inline __u64 is_extension_header(__u64 proto)
 {
-	return is_zero(proto ^ IPPROTO_HOPOPTS) | is_zero(proto ^ IPPROTO_ROUTING) |
-	       is_zero(proto ^ IPPROTO_FRAGMENT) | is_zero(proto ^ IPPROTO_DSTOPTS) | is_zero(proto ^ IPPROTO_MH);
+	return is_zero(proto ^ IPPROTO_HOPOPTS) | is_zero(proto ^ IPPROTO_ROUTING) | is_zero(proto ^ IPPROTO_FRAGMENT) |
+	       is_zero(proto ^ IPPROTO_DSTOPTS) | is_zero(proto ^ IPPROTO_MH);
 }
 
 /*

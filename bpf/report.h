@@ -45,7 +45,8 @@ static __always_inline void limit_suppress(struct limit *l, enum hook hook, enum
  * within this second or the ring buffer is full: then the next event tells how many were left out.
  * Not inlined: refusals are rare, and six copies of this would be most of the object.
  */
-static __noinline int report(__u32 rule, const struct dest *d, enum hook hook, enum action action, const struct asker *a)
+static __noinline int report(__u32 rule, const struct dest *d, enum hook hook, enum action action,
+			     const struct asker *a)
 {
 	struct limit_key key = { .rule = rule, .port = d->port, .proto = d->proto };
 	__u64 now = bpf_ktime_get_ns();

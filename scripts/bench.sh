@@ -11,7 +11,7 @@ if [ ! -x bin/jail-ai ]; then
 fi
 mkdir -p build/bench
 # Static, so that its start is the same everywhere.
-CGO_ENABLED=0 go build -o build/bench/bench ./test/bench
+CGO_ENABLED=0 go build -buildvcs=false -o build/bench/bench ./test/bench
 cd build/bench
 as_root=()
 if [ "$(id -u)" != 0 ]; then

@@ -78,6 +78,7 @@ backports_sources() {
 
 add_backports() {
 	local suite=$1 target=/etc/apt/sources.list.d/jail-ai-backports.sources sources
+	# shellcheck disable=SC2016 # apt-get expands the format
 	if apt-get indextargets --format '$(RELEASE)' 'Created-By: Packages' | grep -qx "$suite-backports"; then
 		return
 	fi

@@ -60,7 +60,8 @@ clean_up() {
 	fi
 }
 
-# start COMMAND... runs it in the background until this script ends, however it ends.
+# start COMMAND... runs it in the background until this script ends, however it ends: the kernel
+# kills it if nobody else can.
 start() {
 	setpriv --pdeathsig KILL "$@" </dev/null >"$dir/log.$1.${#processes[@]}" 2>&1 &
 	processes+=($!)
@@ -226,6 +227,7 @@ write_agent() {
 	chown -R "${SUDO_UID:-0}:${SUDO_GID:-0}" "$dir/agent" # whom jail-ai runs the script as
 }
 
+status=none # of what read_results read last
 kept=0 broken=0
 outside=() # results without a jail, by number of the try
 
@@ -294,6 +296,7 @@ main() {
 		exec sudo -- bash "$0" "$@"
 	fi
 	[ -x "$root/bin/jail-ai" ] || fail "bin/jail-ai is not built: run make build"
+	[ -e /proc/net/if_inet6 ] || fail "this kernel has no IPv6, which half of this is about"
 	forbidden=$(printf '%s\n' "${tries[@]}" | grep -c '|refused$')
 	allowed=$(printf '%s\n' "${tries[@]}" | grep -c '|ok$')
 	allowed=$((allowed - 1)) # the script's own server keeps no log
@@ -313,7 +316,7 @@ main() {
 	if [ "$status" != 0 ] || [ "$(arrivals forbidden)" != "$forbidden" ] || [ "$(arrivals allowed)" != "$allowed" ]; then
 		fail "the script does not work outside of a jail (status $status): $(cat "$dir"/log.*)"
 	fi
-	: | tee "$dir/forbidden-host" "$dir/forbidden-web" "$dir/allowed-web"
+	truncate --size=0 "$dir"/forbidden-* "$dir"/allowed-*
 
 	printf '%sAn agent'"'"'s script, on a machine with services: without a jail, and in one.%s\n' "$bold" "$plain"
 	printf 'Machine and web are throw-away network namespaces; programs, servers and kernel are real.\n\n'

@@ -50,10 +50,6 @@ func Run(o Options) (status int, err error) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 
-	plan, err := plan(o)
-	if err != nil {
-		return statusOf(err), err
-	}
 	name := o.Name
 	if name == "" {
 		name = o.Policy.Name
@@ -69,9 +65,9 @@ func Run(o Options) (status int, err error) {
 		}
 	}()
 	if err := s.setUp(); err != nil {
-		return StatusSetup, err
+		return statusOf(err), err
 	}
-	return s.run(plan)
+	return s.run()
 }
 
 // check refuses what this program can't do before anything is made.
@@ -145,6 +141,7 @@ type supervisor struct {
 	claim   *claim
 	signals chan os.Signal
 
+	plan    *native.Plan
 	group   *cgroup.Group
 	object  *enforce.Object
 	machine policy.Machine // as the set in force has it
@@ -159,16 +156,23 @@ type supervisor struct {
 }
 
 // setUp makes the jail: when it returns nil, whatever is started in the cgroup is held by the
-// programs. The cgroup is made beside the load, which takes longest.
+// programs. What the command will see is found out beside the load, which takes longest.
 func (s *supervisor) setUp() error {
-	made := make(chan error, 1)
+	planned := make(chan error, 1)
 	go func() {
 		var err error
-		s.group, err = cgroup.Create(s.claim.id)
-		made <- err
+		s.plan, err = plan(s.Options)
+		planned <- err
 	}()
 	loadErr := s.load()
-	if err := errors.Join(<-made, loadErr); err != nil {
+	if err := <-planned; err != nil {
+		return err // whatever else failed: this is what the user can see
+	}
+	if loadErr != nil {
+		return loadErr
+	}
+	var err error
+	if s.group, err = cgroup.Create(s.claim.id); err != nil {
 		return err
 	}
 	if err := s.limit(); err != nil {
@@ -177,7 +181,6 @@ func (s *supervisor) setUp() error {
 	if err := s.object.Attach(s.group.File(), pinDir(s.claim.id)); err != nil {
 		return err
 	}
-	var err error
 	if s.log, err = event.CreateLog(filepath.Join(stateDir(s.claim.id), "events.jsonl")); err != nil {
 		return err
 	}
@@ -219,13 +222,13 @@ func (s *supervisor) limit() error {
 }
 
 // run starts the command and stays until it has ended.
-func (s *supervisor) run(plan *native.Plan) (int, error) {
+func (s *supervisor) run() (int, error) {
 	select {
 	case sig := <-s.signals:
 		return statusSignal + int(sig.(syscall.Signal)), nil
 	default:
 	}
-	process, err := plan.Start(s.group.File(), native.Stdio{In: s.Stdin, Out: s.Stdout, Err: s.Stderr})
+	process, err := s.plan.Start(s.group.File(), native.Stdio{In: s.Stdin, Out: s.Stdout, Err: s.Stderr})
 	if err != nil {
 		return statusOf(err), err
 	}

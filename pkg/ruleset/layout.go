@@ -15,8 +15,8 @@ const (
 	treeMaxLevels    = 7
 	subtreeMaxLevels = 4
 	treeFanout       = 8
-	leafRanges    = 5
-	leafVerdicts  = 10 // first verdict word of a leaf
+	leafRanges       = 5
+	leafVerdicts     = 10 // first verdict word of a leaf
 
 	headLevels = 0
 	headLevel  = 1

@@ -138,7 +138,8 @@ func TestSearchIsTheKernels(t *testing.T) {
 	}{
 		{
 			"a key above all ends of a leaf gets its last word",
-			[]Line{headLine(nil, 2), {}, leafLine(zeros(5), a, a, a, a, z)}, z,
+			[]Line{headLine(nil, 2), {}, leafLine(zeros(5), a, a, a, a, z)},
+			z,
 		},
 		{
 			"a key above all keys of an upper line goes to the last child",
@@ -149,15 +150,18 @@ func TestSearchIsTheKernels(t *testing.T) {
 				leafLine(nil, a), leafLine(nil, a), leafLine(nil, a), leafLine(nil, a),
 				leafLine(nil, a), leafLine(nil, a), leafLine(nil, a), leafLine(nil, z),
 				leafLine(nil, a),
-			}, z,
+			},
+			z,
 		},
 		{
 			"seven levels are searched",
-			[]Line{headLine([]uint32{2, 2, 2, 2, 2, 2, 2}, 3), {}, upperLine(), leafLine(nil, z)}, z,
+			[]Line{headLine([]uint32{2, 2, 2, 2, 2, 2, 2}, 3), {}, upperLine(), leafLine(nil, z)},
+			z,
 		},
 		{
 			"eight levels are not",
-			[]Line{headLine([]uint32{2, 2, 2, 2, 2, 2, 2, 2}, 3), {}, upperLine(), leafLine(nil, z)}, FaultWord,
+			[]Line{headLine([]uint32{2, 2, 2, 2, 2, 2, 2, 2}, 3), {}, upperLine(), leafLine(nil, z)},
+			FaultWord,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

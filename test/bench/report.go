@@ -52,26 +52,29 @@ func newResults(c *config) (*results, error) {
 func (r *results) table() (title string, parts [][][]string) {
 	title = fmt.Sprintf("What a jail costs: Linux %s, %s, %d CPUs", r.Kernel, r.CPU, r.CPUs)
 	network := [][]string{{
-		fmt.Sprintf("%d interleaved rounds, median (min–max)", r.Rounds), "outside", "× allowed destination", "aim", "", "× own server",
+		fmt.Sprintf("median (min–max) of %d rounds", r.Rounds),
+		"outside", "× outside again", "× jail, allowed", "aim", "", "× jail, own server",
 	}}
 	for _, f := range r.Network {
-		outside, aim, met := fmt.Sprintf("%.2f µs", f.Outside.Median/1e3), fmt.Sprintf("≤ %.2f", f.Aim), f.Ratios["allowed"].Median <= f.Aim
+		allowed := f.Ratios["allowed"]
+		outside, aim, met := fmt.Sprintf("%.2f µs", f.Outside.Median/1e3), "≤", allowed.Median <= f.Aim
 		if f.Throughput {
-			outside = fmt.Sprintf("%.2f GB/s", bulkSize/f.Outside.Median)
-			aim, met = fmt.Sprintf("≥ %.2f", f.Aim), f.Ratios["allowed"].Median >= f.Aim
+			outside, aim, met = fmt.Sprintf("%.2f GB/s", bulkSize/f.Outside.Median), "≥", allowed.Median >= f.Aim
 		}
 		network = append(network, []string{
-			f.Title, outside, f.Ratios["allowed"].text("%.3f"), aim, verdict(met), f.Ratios["own"].text("%.3f"),
+			f.Title, outside, f.Ratios["again"].text(3, 2), allowed.text(3, 2),
+			fmt.Sprintf("%s %.2f", aim, f.Aim), verdict(met), f.Ratios["own"].text(3, 2),
 		})
 	}
-	startup := [][]string{{fmt.Sprintf("%d interleaved starts, milliseconds", r.Starts), "bwrap alone", "jail-ai run", "more", "aim", ""}}
+	startup := [][]string{{
+		fmt.Sprintf("milliseconds, %d starts of each", r.Starts), "bwrap alone", "jail-ai run", "more", "aim", "",
+	}}
+	aim := milliseconds(startupAim.Nanoseconds())
 	for _, f := range r.Startup {
-		row := []string{f.Title, f.Bubblewrap.text("%.1f"), f.JailAI.text("%.1f"), f.More.text("%.1f"), "", ""}
-		if f.Aim {
-			aim := milliseconds(startupAim.Nanoseconds())
-			row[4], row[5] = fmt.Sprintf("≤ %.0f", aim), verdict(f.More.Median <= aim)
-		}
-		startup = append(startup, row)
+		startup = append(startup, []string{
+			f.Title, f.Bubblewrap.text(1, 1), f.JailAI.text(1, 1), f.More.text(1, 1),
+			fmt.Sprintf("≤ %.0f", aim), verdict(f.More.Median <= aim),
+		})
 	}
 	return title, [][][]string{network, startup}
 }
@@ -83,13 +86,14 @@ func verdict(met bool) string {
 	return "over"
 }
 
-func (s spread) text(format string) string {
-	return fmt.Sprintf(format+" ("+format+"–"+format+")", s.Median, s.Min, s.Max)
+// text prints the median and the range around it with so many digits.
+func (s spread) text(digits, rangeDigits int) string {
+	return fmt.Sprintf("%.*f (%.*f–%.*f)", digits, s.Median, rangeDigits, s.Min, rangeDigits, s.Max)
 }
 
 func (r *results) print(w io.Writer) error {
 	title, parts := r.table()
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\n", title)
 	for _, part := range parts {
 		fmt.Fprintln(t)

@@ -28,7 +28,6 @@ type startupFigure struct {
 	Bubblewrap spread `json:"bwrap_ms"`
 	JailAI     spread `json:"jail_ai_ms"`
 	More       spread `json:"more_ms"` // of the same round
-	Aim        bool   `json:"aim"`     // startupAim is meant for it
 }
 
 // measureStartup starts both by turns, with a command that tells when it began, and with true(1).
@@ -37,10 +36,9 @@ func measureStartup(c *config) ([]startupFigure, error) {
 		title   string
 		command []string
 		measure func(*exec.Cmd) (float64, error)
-		aim     bool
 	}{
-		{"start to the command's first instruction", []string{c.self, "stamp"}, toStamp, true},
-		{"start to end of `true`", []string{"true"}, toEnd, true},
+		{"start to the command's first instruction", []string{c.self, "stamp"}, toStamp},
+		{"start to end of `true`", []string{"true"}, toEnd},
 	}
 	var figures []startupFigure
 	for _, kind := range kinds {
@@ -62,7 +60,7 @@ func measureStartup(c *config) ([]startupFigure, error) {
 			}
 		}
 		figures = append(figures, startupFigure{
-			kind.title, newSpread(times[0]), newSpread(times[1]), newSpread(differences(times[1], times[0])), kind.aim,
+			kind.title, newSpread(times[0]), newSpread(times[1]), newSpread(differences(times[1], times[0])),
 		})
 	}
 	return figures, nil

@@ -148,6 +148,20 @@ func TestPolicyPaths(t *testing.T) {
 	})
 }
 
+// TestDevices: a device that the policy names can be used, others can't be seen.
+func TestDevices(t *testing.T) {
+	everyone(t, func(t *testing.T, p *place) {
+		spec := p.spec()
+		if _, err := os.Stat("/dev/kmsg"); err != nil {
+			t.Fatal(err)
+		}
+		spec.Write = []string{"/dev/kmsg", "/dev/zero"}
+		if got := script(t, spec, `ls /dev | grep -c kmsg; stat -c %F /dev/kmsg; head -c 3 /dev/zero | wc -c`); got != "1\ncharacter special file\n3" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 // TestPathsOrder: whatever order the paths come in, the more specific one holds; for one path
 // write beats read, and read beats the workspace.
 func TestPathsOrder(t *testing.T) {

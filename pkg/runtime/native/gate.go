@@ -19,7 +19,8 @@ import (
 //   - the gate keeps bwrap from finishing before this process has seen it begin, so that PDEATHSIG
 //     is in force by then, and makes it fail if this process is gone;
 //   - a PID namespace around bwrap, whose number 1 it is, has the kernel kill what is inside
-//     together with bwrap, however far it is.
+//     together with bwrap, however far it is. Where it can't be had (see outerNamespace), a moment
+//     remains in which such a jail survives; its cgroup and its rules do too.
 
 // gatePath is the file that bwrap makes of it: empty, and of no further use.
 const gatePath = "/run/.jail-ai"

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -126,7 +127,7 @@ func (v *view) hide(spec *Spec, home homes, workspace string) error {
 		}
 		path = ResolvePath(path, spec.Dir, home.named)
 		real, _, err := follow(path)
-		if missing(err) {
+		if missing(err) || errors.Is(err, fs.ErrPermission) { // what this process can't reach, the command can't
 			continue
 		} else if err != nil {
 			return fmt.Errorf("%s: %w: %w", fieldHide, ErrPath, err)
