@@ -33,7 +33,7 @@ readonly tries=(
 	"the web by IPv6|curl|tcp|2001:db8:2::10|80|ok"
 	"the web by UDP|python3|udp|203.0.113.10|4433|ok"
 	"the script's own server|curl|tcp|127.0.0.1|$own_port|ok"
-	"the same, from outside|curl|tcp|127.0.0.1|$own_port|inbound"
+	"the same, from the host|curl|tcp|127.0.0.1|$own_port|inbound"
 )
 
 fail() {

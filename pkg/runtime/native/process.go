@@ -100,6 +100,9 @@ func (p *Process) Wait() (int, error) {
 	if errors.As(p.waitErr, &exit) {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			return statusSignal + int(status.Signal()), nil
+		} else if ok && status.ExitStatus() > statusSignal {
+			// A signal took the command before it was executed. bwrap's own failures are a 1.
+			return status.ExitStatus(), nil
 		}
 	}
 	err := fmt.Errorf("%w: %w", ErrSetup, errors.Join(p.waitErr, errors.New("see its message above")))
