@@ -94,14 +94,46 @@ func open(root, id string) (*Group, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(root, Slice, id)
+	return openPath(root, filepath.Join(root, Slice, id))
+}
+
+// OpenPath opens a group that need not be a jail's, by its directory, which has to be in a cgroup v2
+// hierarchy (ErrNoCgroup2) and below its root.
+func OpenPath(path string) (*Group, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(path, &stat); err != nil {
+		return nil, openError(path, err)
+	}
+	if stat.Type != unix.CGROUP2_SUPER_MAGIC {
+		return nil, fmt.Errorf("open cgroup %s: %w there", path, ErrNoCgroup2)
+	}
+	root, err := Mount()
+	if err != nil {
+		return nil, err
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open cgroup %s: %w", path, err)
+	}
+	if path == root || !strings.HasPrefix(path, root+"/") {
+		return nil, fmt.Errorf("open cgroup %s: %w: it is not below %s", path, ErrBadID, root)
+	}
+	return openPath(root, path)
+}
+
+func openPath(root, path string) (*Group, error) {
 	file, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return nil, fmt.Errorf("open cgroup %q: %w", id, ErrNotExist)
-	} else if err != nil {
-		return nil, fmt.Errorf("open cgroup %q: %w", id, err)
+	if err != nil {
+		return nil, openError(path, err)
 	}
 	return &Group{path: path, file: file, root: root}, nil
+}
+
+func openError(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		err = ErrNotExist
+	}
+	return fmt.Errorf("open cgroup %s: %w", path, err)
 }
 
 // List returns the ids of all jails' groups, sorted.

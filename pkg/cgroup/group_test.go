@@ -23,7 +23,7 @@ func newGroup(t *testing.T) *Group {
 	if os.Geteuid() != 0 && os.Getenv("JAIL_AI_REQUIRE_BPF") != "1" {
 		t.Skip("making cgroups takes root")
 	}
-	g, err := Create(testID(t))
+	g, err := create(testRoot(t), testID(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +33,26 @@ func newGroup(t *testing.T) *Group {
 		}
 	})
 	return g
+}
+
+// testRoot makes a group that stands for the root of the hierarchy. In the real one, a garbage
+// collector that a test of another package runs would take these groups for dead jails.
+func testRoot(t *testing.T) string {
+	t.Helper()
+	mount, err := Mount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.MkdirTemp(mount, "test-cgroup-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Rmdir(root); err != nil {
+			t.Errorf("something is left: %v", err)
+		}
+	})
+	return root
 }
 
 func testID(t *testing.T) string {
@@ -57,13 +77,14 @@ func TestLife(t *testing.T) {
 	g := newGroup(t)
 	id := testID(t)
 
-	if _, err := Create(id); !errors.Is(err, ErrExists) {
+	root := g.root
+	if _, err := create(root, id); !errors.Is(err, ErrExists) {
 		t.Errorf("second Create: %v, want ErrExists", err)
 	}
-	if ids, err := List(); err != nil || !slices.Contains(ids, id) {
+	if ids, err := list(root); err != nil || !slices.Contains(ids, id) {
 		t.Errorf("List: %v, %v: without %s", ids, err, id)
 	}
-	again, err := Open(id)
+	again, err := open(root, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +108,7 @@ func TestLife(t *testing.T) {
 	if err := g.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(id); !errors.Is(err, ErrNotExist) {
+	if _, err := open(root, id); !errors.Is(err, ErrNotExist) {
 		t.Errorf("Open after Remove: %v, want ErrNotExist", err)
 	}
 	if pids, err := g.PIDs(); err != nil || len(pids) != 0 {
@@ -95,6 +116,69 @@ func TestLife(t *testing.T) {
 	}
 	if err := errors.Join(g.Kill(time.Second), g.Remove()); err != nil {
 		t.Errorf("Kill and Remove after Remove: %v", err)
+	}
+}
+
+// TestRealSlice uses the real one, once: three times if a garbage collector is quicker.
+func TestRealSlice(t *testing.T) {
+	if os.Geteuid() != 0 && os.Getenv("JAIL_AI_REQUIRE_BPF") != "1" {
+		t.Skip("making cgroups takes root")
+	}
+	use := func() error {
+		g, err := Create(testID(t))
+		if err != nil {
+			return err
+		}
+		defer g.Close()
+		defer g.Remove() //nolint:errcheck // the next one tells
+		if filepath.Base(filepath.Dir(g.Path())) != Slice {
+			t.Errorf("the group is at %s", g.Path())
+		}
+		ids, err := List()
+		if err == nil && !slices.Contains(ids, testID(t)) {
+			err = errors.New("not listed")
+		}
+		for _, open := range []func() (*Group, error){
+			func() (*Group, error) { return Open(testID(t)) },
+			func() (*Group, error) { return OpenPath(g.Path()) },
+		} {
+			same, openErr := open()
+			if err = errors.Join(err, openErr); err == nil {
+				same.Close()
+			}
+		}
+		return err
+	}
+	var err error
+	for range 3 {
+		if err = use(); err == nil {
+			return
+		}
+	}
+	t.Error(err)
+}
+
+func TestOpenPath(t *testing.T) {
+	g := newGroup(t)
+	same, err := OpenPath(g.Path() + "/.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer same.Close()
+	if same.Path() != g.Path() {
+		t.Errorf("%s, want %s", same.Path(), g.Path())
+	}
+	mount, err := Mount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{
+		t.TempDir(): ErrNoCgroup2, "/sys": ErrNoCgroup2, g.Path() + "/missing": ErrNotExist, mount: ErrBadID,
+		g.Path() + "/cgroup.procs": ErrNotExist,
+	} {
+		if _, err := OpenPath(path); !errors.Is(err, want) {
+			t.Errorf("OpenPath(%s): %v, want %v", path, err, want)
+		}
 	}
 }
 
@@ -206,7 +290,7 @@ func TestFreeze(t *testing.T) {
 
 func TestSliceStaysWhileInUse(t *testing.T) {
 	g := newGroup(t)
-	second, err := Create(testID(t) + "-2")
+	second, err := create(g.root, testID(t)+"-2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,11 +308,11 @@ func TestCreateAgainstRemove(t *testing.T) {
 	if os.Geteuid() != 0 && os.Getenv("JAIL_AI_REQUIRE_BPF") != "1" {
 		t.Skip("making cgroups takes root")
 	}
-	done := make(chan error)
+	root, done := testRoot(t), make(chan error)
 	for worker := range 4 {
 		go func() {
 			for i := range 20 {
-				g, err := Create(fmt.Sprintf("%s-%d-%d", testID(t), worker, i))
+				g, err := create(root, fmt.Sprintf("%s-%d-%d", testID(t), worker, i))
 				if err == nil {
 					err = errors.Join(g.Remove(), g.Close())
 				}

@@ -127,8 +127,9 @@ func (g *Group) Remove() error {
 		}
 		time.Sleep(pollEvery)
 	}
-	// In use by another jail it stays: the kernel refuses.
-	_ = unix.Rmdir(filepath.Join(g.root, Slice))
+	if slice := filepath.Join(g.root, Slice); filepath.Dir(g.path) == slice {
+		_ = unix.Rmdir(slice) // in use by another jail it stays: the kernel refuses
+	}
 	return nil
 }
 

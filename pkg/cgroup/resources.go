@@ -76,7 +76,7 @@ func (r Resources) limits() ([]limit, error) {
 // enable makes a controller available to the group: cgroup.subtree_control of every group above
 // it, from the root down.
 func (g *Group) enable(controller string) error {
-	for _, dir := range []string{g.root, filepath.Dir(g.path)} {
+	for _, dir := range g.parents() {
 		available, err := readWords(filepath.Join(dir, "cgroup.controllers"))
 		if err != nil {
 			return err
@@ -96,6 +96,17 @@ func (g *Group) enable(controller string) error {
 		}
 	}
 	return nil
+}
+
+// parents lists the groups above this one, from the root down.
+func (g *Group) parents() []string {
+	var dirs []string
+	for dir := filepath.Dir(g.path); dir != g.root; dir = filepath.Dir(dir) {
+		dirs = append(dirs, dir)
+	}
+	dirs = append(dirs, g.root)
+	slices.Reverse(dirs)
+	return dirs
 }
 
 // missing says why cgroup v2 has no such controller.

@@ -96,11 +96,7 @@ func TestApplyHere(t *testing.T) {
 	if err := g.Apply(Resources{}); err != nil {
 		t.Fatalf("no limits: %v", err)
 	}
-	root, err := Mount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	controllers, err := readWords(filepath.Join(root, "cgroup.controllers"))
+	controllers, err := readWords(filepath.Join(g.root, "cgroup.controllers"))
 	if err != nil {
 		t.Fatal(err)
 	}

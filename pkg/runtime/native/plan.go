@@ -145,7 +145,7 @@ func (p *Plan) options() (args []string, masks int) {
 			}
 		case symlink:
 			args = append(args, "--symlink", m.text, m.at)
-		case dir:
+		case plainDir:
 			args = append(args, "--dir", m.at)
 		case devices:
 			args = append(args, "--dev", m.at)

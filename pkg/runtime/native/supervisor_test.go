@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -20,7 +19,7 @@ const superviseArg = "-supervise-a-jail"
 // supervise is what pkg/jail does, in short: it starts the command and waits for it.
 func supervise(args []string) int {
 	fail := func(err error) int { fmt.Fprintln(os.Stderr, "supervisor:", err); return StatusSetup }
-	g, err := cgroup.Open(args[0])
+	g, err := cgroup.OpenPath(args[0])
 	if err != nil {
 		return fail(err)
 	}
@@ -56,7 +55,7 @@ func supervisor(t *testing.T, g *cgroup.Group, p *place, command ...string) *exe
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exec.Command(self, append([]string{superviseArg, filepath.Base(g.Path()), strconv.Itoa(int(p.user.UID)), p.workspace}, command...)...)
+	return exec.Command(self, append([]string{superviseArg, g.Path(), strconv.Itoa(int(p.user.UID)), p.workspace}, command...)...)
 }
 
 func TestKilledSupervisorLeavesNothing(t *testing.T) {

@@ -49,7 +49,7 @@ func (v *view) addSystem(u *User) {
 	for _, path := range []string{"/var", "/tmp", "/run"} {
 		v.add(private, path)
 	}
-	v.add(dir, "/var/tmp")
+	v.add(plainDir, "/var/tmp")
 	v.addLinks([]link{{"/var/run", "/run"}})
 	for _, path := range varDirs {
 		v.reveal(path)

@@ -18,7 +18,7 @@ const (
 	device                // a device node of the host
 	private               // an empty writable directory
 	symlink               // a symbolic link
-	dir                   // a directory in a private one
+	plainDir              // a directory in a private one
 	devices               // bubblewrap's /dev
 	processes             // /proc
 	emptyFile             // masks a file: read-only and empty
@@ -103,7 +103,7 @@ func (v *view) lstat(path string) (*node, string) {
 	}
 	for _, later := range v.mounts[place+1:] { // bubblewrap makes the directories above a mount
 		if below(later.at, path) {
-			n.mount.kind = dir
+			n.mount.kind = plainDir
 			return n, ""
 		}
 	}
