@@ -62,6 +62,19 @@ static __always_inline void dest_normalize(struct dest *d)
 	d->embedded = embedded;
 }
 
+/* An IPv4 destination, in network byte order. */
+static __always_inline void dest_set_v4(struct dest *d, __u32 addr)
+{
+	d->addr[0] = 0;
+	d->addr[1] = 0;
+	d->addr[2] = bpf_htonl(V4MAPPED_WORD);
+	d->addr[3] = addr;
+	d->tree = SET_V4;
+	d->key = bpf_ntohl(addr);
+	d->low = 0;
+	d->embedded = 0;
+}
+
 static __always_inline void addr_set_v4(__u32 *to, __u32 addr)
 {
 	to[0] = 0;

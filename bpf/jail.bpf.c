@@ -53,13 +53,14 @@ static __always_inline int refuse(void *set, __u32 rule, const struct dest *d, e
 	return REFUSE;
 }
 
-/* Marks a socket as the jail's own and notes who made it. */
-static __always_inline void socket_mark(struct bpf_sock *sk)
+/* Marks a socket as the jail's own and notes who did it. */
+static __always_inline void socket_mark(struct bpf_sock *sk, __u32 flags)
 {
 	struct sock_state *state = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
-	if (!state || state->tgid)
+	if (!state)
 		return;
+	state->flags = flags;
 	state->tgid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(state->comm, sizeof(state->comm));
 }
@@ -74,40 +75,28 @@ int sock_create(struct bpf_sock *ctx)
 	struct dest d = { .proto = ctx->protocol };
 
 	if ((ctx->type == SOCK_STREAM && (d.proto == IPPROTO_TCP || d.proto == IPPROTO_MPTCP)) ||
-	    (ctx->type == SOCK_DGRAM && d.proto == IPPROTO_UDP)) {
-		socket_mark(ctx);
+	    (ctx->type == SOCK_DGRAM && d.proto == IPPROTO_UDP))
 		return PASS;
-	}
 	return refuse(set_get(), RULE_PROTOCOL, &d, HOOK_SOCK_CREATE);
 }
 
 /*
- * An MPTCP socket listens through a subflow that the kernel makes, past sock_create; binding it
- * is the first that we see of it (net/mptcp/protocol.c, mptcp_bind, 6.12).
+ * What is bound may become a listener. This sees MPTCP too, which listens through a subflow that
+ * the kernel makes, past sock_create (net/mptcp/protocol.c, mptcp_bind, 6.12). A socket that listens
+ * without having been bound is not known as the jail's own: it is refused, not opened.
  */
 SEC("cgroup/post_bind4")
 int post_bind4(struct bpf_sock *ctx)
 {
-	socket_mark(ctx);
+	socket_mark(ctx, 0);
 	return PASS;
 }
 
 SEC("cgroup/post_bind6")
 int post_bind6(struct bpf_sock *ctx)
 {
-	socket_mark(ctx);
+	socket_mark(ctx, 0);
 	return PASS;
-}
-
-/* A connection that the jail opens: egress tells it from one that came in. */
-static __always_inline void socket_opened(struct bpf_sock *sk)
-{
-	struct sock_state *state;
-
-	socket_mark(sk);
-	state = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (state)
-		state->flags = SOCK_F_OPENED;
 }
 
 /*
@@ -167,12 +156,15 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum
 	d->port = bpf_ntohs(port);
 	if (!connect && !d->port)
 		return PASS;
-	dest_normalize(d);
 	set = set_get();
 	word = set_verdict(set, d, subtrees);
 	sk = ctx->sk;
-	if (connect && sk && d->proto == IPPROTO_TCP)
-		socket_opened(sk);
+	if (connect && d->proto == IPPROTO_TCP) {
+		struct sock_state *state = state_get(sk);
+
+		if (state) /* it was bound: tell it from a connection that came in */
+			state->flags = SOCK_F_OPENED;
+	}
 	if (word_kind(word) == VERDICT_ALLOW)
 		return PASS;
 	if (!d->port && d->proto == IPPROTO_UDP) {
@@ -189,8 +181,12 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum
 		addr_copy(to, d->addr);
 		source_of_call(&from, sk, to);
 		rewrite_wildcard(to, &from);
-		if (receiver_is_own(ctx, d, to, &from))
+		if (receiver_is_own(ctx, d, to, &from)) {
+			/* The answers come back to this socket; and egress notes in it what it found. */
+			if (sk)
+				socket_mark(sk, connect ? SOCK_F_OPENED : 0);
 			return PASS;
+		}
 	}
 	return refuse(set, word_rule(word), d, hook);
 }
@@ -199,7 +195,7 @@ static __always_inline int judge4(struct bpf_sock_addr *ctx, enum hook hook)
 {
 	struct dest d = {};
 
-	addr_set_v4(d.addr, ctx->user_ip4);
+	dest_set_v4(&d, ctx->user_ip4);
 	return judge(ctx, &d, hook, SUBTREES_V4);
 }
 
@@ -211,6 +207,7 @@ static __always_inline int judge6(struct bpf_sock_addr *ctx, enum hook hook)
 	d.addr[1] = ctx->user_ip6[1];
 	d.addr[2] = ctx->user_ip6[2];
 	d.addr[3] = ctx->user_ip6[3];
+	dest_normalize(&d);
 	return judge(ctx, &d, hook, SUBTREES_V6);
 }
 
@@ -263,6 +260,7 @@ int setsockopt(struct bpf_sockopt *ctx)
 static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock *sk, const struct packet *p, bool own)
 {
 	struct sock_state *state;
+	struct source from;
 	__u8 flags;
 	bool syn;
 
@@ -272,9 +270,7 @@ static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock 
 	if (!sk) /* a request or time-wait socket: the kernel answers for a connection that came in */
 		return !syn;
 	state = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!state)
-		return false;
-	if (!(state->flags & SOCK_F_OPENED))
+	if (state && !(state->flags & SOCK_F_OPENED))
 		return !syn;
 	if (!own)
 		return false;
@@ -284,14 +280,24 @@ static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock 
 		if (bpf_skb_load_bytes(skb, p->l4 + TCP_DOFF_OFFSET, &words, sizeof(words)) ||
 		    skb->len > p->l4 + (words >> 4) * 4)
 			return false;
-	} else if (state->flags & SOCK_F_PEER_OWN) {
+	} else if (state && (state->flags & SOCK_F_PEER_OWN)) {
 		return true;
 	}
-	if (!receiver_is_own(skb, &p->to, p->to.addr, &p->from))
+	if (!packet_source(skb, p, &from) || !receiver_is_own(skb, &p->to, p->to.addr, &from))
 		return false;
-	if (!syn)
+	if (!syn && state)
 		state->flags |= SOCK_F_PEER_OWN;
 	return true;
+}
+
+/* As tcp_may_pass(), for UDP: every packet by itself. */
+static __always_inline bool udp_may_pass(struct __sk_buff *skb, struct bpf_sock *sk, const struct packet *p, bool own)
+{
+	struct source from;
+
+	if (may_answer(sk, &p->to))
+		return true;
+	return own && packet_source(skb, p, &from) && receiver_is_own(skb, &p->to, p->to.addr, &from);
 }
 
 /*
@@ -327,10 +333,10 @@ static __always_inline int refuse_packet(void *set, __u32 rule, const struct des
 		return REFUSE;
 	}
 	action += is_audit(settings);
+	/* In audit mode connect and sendmsg have told of these already. */
+	if (action == ACTION_AUDIT && (d->proto == IPPROTO_TCP || d->proto == IPPROTO_UDP))
+		return PASS;
 	if (state) {
-		/* In audit mode connect and sendmsg have told of the jail's own sockets already. */
-		if (action == ACTION_AUDIT && rule != RULE_PROTOCOL)
-			return PASS;
 		asker.tgid = state->tgid;
 		__builtin_memcpy(asker.comm, state->comm, sizeof(asker.comm));
 	}
@@ -364,7 +370,7 @@ int egress(struct __sk_buff *skb)
 		if (p.to.proto == IPPROTO_TCP)
 			pass = tcp_may_pass(skb, sk, &p, own);
 		else
-			pass = may_answer(sk, &p.to) || (own && receiver_is_own(skb, &p.to, p.to.addr, &p.from));
+			pass = p.to.proto == IPPROTO_UDP && udp_may_pass(skb, sk, &p, own);
 		if (pass)
 			goto pass;
 	} else {
@@ -387,10 +393,10 @@ pass:
 SEC("cgroup_skb/ingress")
 int ingress(struct __sk_buff *skb)
 {
-	struct packet p = {};
+	struct dest sender = {};
 	struct bpf_sock *sk;
 
-	if (!packet_parse_udp_reply(skb, &p) || p.group || !p.to.port || skb->pkt_type != PACKET_HOST)
+	if (!sender_parse(skb, &sender) || skb->pkt_type != PACKET_HOST)
 		return PASS;
 	if (skb->ifindex == LOOPBACK_IFINDEX && skb->priority == own_priority)
 		return PASS;
@@ -399,6 +405,6 @@ int ingress(struct __sk_buff *skb)
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
 	if (sk && !sk->dst_port)
-		peer_remember(sk, &p.to);
+		peer_remember(sk, &sender);
 	return PASS;
 }

@@ -5,9 +5,7 @@
 
 struct packet {
 	struct dest to;
-	struct source from;
 	__u32 l4; /* offset of the transport header */
-	__u32 group; /* 1: @from is no address of one machine, as far as it tells */
 };
 
 struct ports {
@@ -20,6 +18,7 @@ struct ports {
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
 
+#define V4_MULTICAST_FIRST 0xe0000000 /* 224.0.0.0/4, then class E and 255.255.255.255 */
 #define V6_MULTICAST_BYTE 0xff
 
 /*
@@ -32,64 +31,92 @@ static __always_inline __u64 is_extension_header(__u64 proto)
 	       is_zero(proto ^ IPPROTO_DSTOPTS) | is_zero(proto ^ IPPROTO_MH);
 }
 
-/*
- * Reads the headers. False: a packet that a jail does not get to send. @reply: as seen by the
- * receiver, so that `to` is the sender; UDP only, and most packets are TCP, so that is seen first.
- */
-static __always_inline bool packet_read(struct __sk_buff *skb, struct packet *p, bool reply)
+/* Reads where @skb goes. False: a packet that a jail does not get to send. */
+static __always_inline bool packet_parse(struct __sk_buff *skb, struct packet *p)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ports ports = {};
-	__u64 bad;
 
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip = data;
 
-		if ((void *)(ip + 1) > end || (reply && ip->nexthdr != IPPROTO_UDP))
+		if ((void *)(ip + 1) > end)
 			return false;
 		p->to.proto = ip->nexthdr;
 		p->l4 = sizeof(*ip);
-		addr_copy(p->to.addr, (reply ? &ip->saddr : &ip->daddr)->in6_u.u6_addr32);
-		addr_copy(p->from.addr, (reply ? &ip->daddr : &ip->saddr)->in6_u.u6_addr32);
-		p->group = is_zero(bpf_ntohl(p->from.addr[0]) >> 24 ^ V6_MULTICAST_BYTE);
-		bad = is_extension_header(ip->nexthdr);
+		addr_copy(p->to.addr, ip->daddr.in6_u.u6_addr32);
+		dest_normalize(&p->to);
+		if (is_extension_header(p->to.proto))
+			return false;
 	} else {
 		struct iphdr *ip = data;
-		__u32 from;
 
-		if ((void *)(ip + 1) > end || (reply && ip->protocol != IPPROTO_UDP))
+		if ((void *)(ip + 1) > end)
 			return false;
 		p->to.proto = ip->protocol;
 		p->l4 = ip->ihl * 4;
-		addr_set_v4(p->to.addr, reply ? ip->saddr : ip->daddr);
-		addr_set_v4(p->from.addr, reply ? ip->daddr : ip->saddr);
-		from = bpf_ntohl(p->from.addr[3]); /* 224/4 to 255.255.255.255 begin with three ones */
-		p->group = is_zero(~from >> 29 & 7) | is_zero(from ^ INADDR_LOOPBACK_BROADCAST);
+		dest_set_v4(&p->to, ip->daddr);
 		/* Only raw sockets send later fragments; egress comes before the kernel makes any. */
-		bad = is_zero(ip->frag_off & bpf_htons(IP_OFFSET_MASK)) ^ 1;
+		if (ip->frag_off & bpf_htons(IP_OFFSET_MASK))
+			return false;
 	}
-	dest_normalize(&p->to);
-	if (bad)
-		return false;
 	if (p->to.proto == IPPROTO_TCP || p->to.proto == IPPROTO_UDP) {
 		if (bpf_skb_load_bytes(skb, p->l4, &ports, sizeof(ports)))
 			return false;
 	}
-	p->to.port = bpf_ntohs(reply ? ports.source : ports.dest);
-	p->from.port = reply ? ports.dest : ports.source;
+	p->to.port = bpf_ntohs(ports.dest);
 	return true;
 }
 
-/* Reads where @skb goes. */
-static __always_inline bool packet_parse(struct __sk_buff *skb, struct packet *p)
+/* Reads where a packet that packet_parse() has read comes from. */
+static __always_inline bool packet_source(struct __sk_buff *skb, const struct packet *p, struct source *from)
 {
-	return packet_read(skb, p, false);
+	struct ports ports;
+
+	if (bpf_skb_load_bytes(skb, p->l4, &ports, sizeof(ports)))
+		return false;
+	from->port = ports.source;
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return bpf_skb_load_bytes(skb, offsetof(struct ipv6hdr, saddr), from->addr, sizeof(from->addr)) == 0;
+	addr_set_v4(from->addr, 0);
+	return bpf_skb_load_bytes(skb, offsetof(struct iphdr, saddr), &from->addr[3], sizeof(from->addr[3])) == 0;
 }
 
-/* Reads where an answer to @skb would go; false also for all that is not UDP. */
-static __always_inline bool packet_parse_udp_reply(struct __sk_buff *skb, struct packet *p)
+/*
+ * Reads who sent a UDP packet that has come in. False: it is none, or went to a group, as far as
+ * the address tells.
+ */
+static __always_inline bool sender_parse(struct __sk_buff *skb, struct dest *sender)
 {
-	return packet_read(skb, p, true);
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 l4;
+	__be16 port;
+
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr *ip = data;
+
+		if ((void *)(ip + 1) > end || ip->nexthdr != IPPROTO_UDP)
+			return false;
+		if (ip->daddr.in6_u.u6_addr8[0] == V6_MULTICAST_BYTE)
+			return false;
+		addr_copy(sender->addr, ip->saddr.in6_u.u6_addr32);
+		l4 = sizeof(*ip);
+	} else {
+		struct iphdr *ip = data;
+		__u32 to;
+
+		if ((void *)(ip + 1) > end || ip->protocol != IPPROTO_UDP)
+			return false;
+		to = bpf_ntohl(ip->daddr);
+		if (to >= V4_MULTICAST_FIRST || to == INADDR_LOOPBACK_BROADCAST)
+			return false;
+		addr_set_v4(sender->addr, ip->saddr);
+		l4 = ip->ihl * 4;
+	}
+	if (bpf_skb_load_bytes(skb, l4, &port, sizeof(port)))
+		return false;
+	sender->port = bpf_ntohs(port);
+	return sender->port != 0;
 }
 
 #endif

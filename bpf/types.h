@@ -75,12 +75,13 @@ struct line {
 #define RULE_FIRST 3 /* first id of a policy's own rules */
 
 /*
- * Socket state: what the jail knows of one of its sockets. A socket without it was not made by
- * the jail. Accepted connections inherit a copy of their listener's.
+ * Socket state: marks a socket as the jail's own. Those have it that others can send to: it was
+ * bound, or opened a connection to the jail itself. (Having it made for every socket would double
+ * the time to make one.) Accepted connections inherit a copy of their listener's.
  */
 struct sock_state {
 	__u32 flags; /* SOCK_F_* */
-	__u32 tgid; /* process that made the socket, in the initial pid namespace */
+	__u32 tgid; /* process that bound or connected it, in the initial pid namespace */
 	char comm[16];
 };
 
