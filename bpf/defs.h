@@ -7,6 +7,7 @@
 #define AF_INET6 10
 
 #define EPERM 1
+#define EADDRINUSE 98
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
@@ -23,7 +24,9 @@
 #define PACKET_HOST 0
 
 #define INADDR_LOOPBACK 0x7f000001
+#define INADDR_LOOPBACK_HOST 0x00ffffff /* the part of it that tells 127/8 apart */
 #define INADDR_LOOPBACK_BROADCAST 0x7fffffff
+#define V6_LINK_LOCAL 0xfe800000 /* first word of fe80::/64 */
 
 /* Next headers that vmlinux.h has only where IPv6 code uses them as enums. */
 #define IPPROTO_HOPOPTS 0

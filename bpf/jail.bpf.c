@@ -81,22 +81,60 @@ int sock_create(struct bpf_sock *ctx)
 }
 
 /*
- * What is bound may become a listener. This sees MPTCP too, which listens through a subflow that
- * the kernel makes, past sock_create (net/mptcp/protocol.c, mptcp_bind, 6.12). A socket that listens
- * without having been bound is not known as the jail's own: it is refused, not opened.
+ * What is bound may become a listener: it is marked as the jail's own. This sees MPTCP too, which
+ * listens through a subflow that the kernel makes, past sock_create (net/mptcp/protocol.c,
+ * mptcp_bind, 6.12). A socket that listens without having been bound is not known as the jail's
+ * own: it is refused, not opened.
+ *
+ * And no port is shared with a socket outside, as SO_REUSEADDR and SO_REUSEPORT would let it:
+ * which of them receives can change between egress and arrival, and outsiders may have a program
+ * that picks. Where the host is not blocked that is nothing to guard.
  */
-SEC("cgroup/post_bind4")
-int post_bind4(struct bpf_sock *ctx)
+static __always_inline int judge_bind(struct bpf_sock_addr *ctx, const __u32 *to)
 {
-	socket_mark(ctx, 0);
-	return PASS;
+	struct line *settings = set_settings(set_get());
+	struct bpf_sock *sk = ctx->sk;
+	struct source from = {};
+	__u32 port = ctx->user_port;
+
+	if (sk)
+		socket_mark(sk, 0);
+	if (!port || !settings || !settings->w[HEAD_HOST] || is_audit(settings))
+		return PASS;
+	if (receiver_find(ctx, ctx->protocol, to, bpf_ntohs(port), &from) != RECEIVER_FOREIGN)
+		return PASS;
+	if (has_set_retval)
+		bpf_set_retval(-EADDRINUSE);
+	return REFUSE;
 }
 
-SEC("cgroup/post_bind6")
-int post_bind6(struct bpf_sock *ctx)
+/*
+ * A wildcard's neighbours are wildcards: they are found by an address that nothing more specific is
+ * bound to, since nobody can foresee it.
+ */
+SEC("cgroup/bind4")
+int bind4(struct bpf_sock_addr *ctx)
 {
-	socket_mark(ctx, 0);
-	return PASS;
+	__u32 addr = ctx->user_ip4, to[4];
+
+	if (!addr)
+		addr = bpf_htonl((INADDR_LOOPBACK & ~INADDR_LOOPBACK_HOST) |
+				 (bpf_get_prandom_u32() & INADDR_LOOPBACK_HOST));
+	addr_set_v4(to, addr);
+	return judge_bind(ctx, to);
+}
+
+SEC("cgroup/bind6")
+int bind6(struct bpf_sock_addr *ctx)
+{
+	__u32 to[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+
+	if (!(to[0] | to[1] | to[2] | to[3])) {
+		to[0] = bpf_htonl(V6_LINK_LOCAL);
+		to[2] = bpf_get_prandom_u32();
+		to[3] = bpf_get_prandom_u32();
+	}
+	return judge_bind(ctx, to);
 }
 
 /*
@@ -170,7 +208,11 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum
 	if (!d->port && d->proto == IPPROTO_UDP) {
 		struct line *settings = set_settings(set);
 
-		return settings && is_audit(settings) ? PASS : REFUSE;
+		if (settings && is_audit(settings))
+			return PASS;
+		if (settings && has_set_retval)
+			bpf_set_retval(-(int)settings->w[HEAD_ERRNO]);
+		return REFUSE;
 	}
 	if (may_answer(sk, d))
 		return PASS;
@@ -387,8 +429,7 @@ pass:
 
 /*
  * Remembers who may be answered: who sent to this very socket and to no group. Not the jail itself:
- * it could speak for a port that the host takes over later. Connected sockets answer whom connect
- * let them.
+ * it could speak for a port that the host takes over later.
  */
 SEC("cgroup_skb/ingress")
 int ingress(struct __sk_buff *skb)
@@ -404,7 +445,7 @@ int ingress(struct __sk_buff *skb)
 	if (!sk)
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
-	if (sk && !sk->dst_port)
+	if (sk)
 		peer_remember(sk, &sender);
 	return PASS;
 }

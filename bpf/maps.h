@@ -17,7 +17,7 @@ struct {
 } sets SEC(".maps");
 
 /*
- * socks: socket -> what the jail knows of it. post_bind, connect and sendmsg make entries, connect
+ * socks: socket -> what the jail knows of it. bind, connect and sendmsg make entries, connect
  * and egress change flags; connect, sendmsg and egress read them, of the jail's own sockets and of
  * the listeners that they look up. BPF_F_CLONE: an accepted socket gets its listener's.
  */

@@ -24,20 +24,28 @@ union tuple {
 	__u32 w[sizeof(struct bpf_sock_tuple) / sizeof(__u32)];
 };
 
+/* Who would receive a packet. */
+enum receiver {
+	RECEIVER_NONE,
+	RECEIVER_OWN,
+	RECEIVER_FOREIGN,
+};
+
 /*
- * Whether the socket that a packet of @d's protocol and port from @from to the address @to would
- * reach now belongs to the jail. The kernel picks it by the rules that it uses on arrival (connected
- * before bound, specific before wildcard, SO_REUSEPORT by hash), with what it knows: in connect,
+ * Whose the socket is that a packet of this protocol (TCP or UDP) from @from to @to, @port would
+ * reach now. The kernel picks it by the rules that it uses on arrival (connected before bound,
+ * specific before wildcard, SO_REUSEPORT by hash), with what it knows: before a packet is there,
  * @from is incomplete.
  */
-static __always_inline bool receiver_is_own(void *ctx, const struct dest *d, const __u32 *to, const struct source *from)
+static __always_inline enum receiver receiver_find(void *ctx, __u32 proto, const __u32 *to, __u16 port,
+						   const struct source *from)
 {
 	__u64 v4 = is_zero(to[0] | to[1] | (to[2] ^ bpf_htonl(V4MAPPED_WORD)));
-	__u32 ports = (__u32)bpf_htons(d->port) << 16 | from->port; /* two __be16 in memory order */
+	__u32 ports = (__u32)bpf_htons(port) << 16 | from->port; /* two __be16 in memory order */
+	enum receiver receiver = RECEIVER_FOREIGN;
 	union tuple key = {};
 	struct bpf_sock *sk;
 	__u32 size;
-	bool own;
 
 	key.w[0] = pick(v4, from->addr[3], from->addr[0]);
 	key.w[1] = pick(v4, to[3], from->addr[1]);
@@ -50,18 +58,24 @@ static __always_inline bool receiver_is_own(void *ctx, const struct dest *d, con
 	key.w[8] = ports;
 	size = pick(v4, sizeof(key.t.ipv4), sizeof(key.t.ipv6)) & 63;
 	if (size > sizeof(key.t)) /* for the verifier, which does not know pick() */
-		return false;
-	if (d->proto == IPPROTO_TCP)
+		return RECEIVER_NONE;
+	if (proto == IPPROTO_TCP)
 		sk = bpf_sk_lookup_tcp(ctx, &key.t, size, BPF_F_CURRENT_NETNS, 0);
-	else if (d->proto == IPPROTO_UDP)
+	else if (proto == IPPROTO_UDP)
 		sk = bpf_sk_lookup_udp(ctx, &key.t, size, BPF_F_CURRENT_NETNS, 0);
 	else
-		return false;
+		return RECEIVER_NONE;
 	if (!sk)
-		return false;
-	own = bpf_sk_storage_get(&socks, sk, 0, 0) != NULL;
+		return RECEIVER_NONE;
+	if (bpf_sk_storage_get(&socks, sk, 0, 0))
+		receiver = RECEIVER_OWN;
 	bpf_sk_release(sk);
-	return own;
+	return receiver;
+}
+
+static __always_inline bool receiver_is_own(void *ctx, const struct dest *d, const __u32 *to, const struct source *from)
+{
+	return receiver_find(ctx, d->proto, to, d->port, from) == RECEIVER_OWN;
 }
 
 static __always_inline __u32 seconds_now(void)
@@ -93,10 +107,14 @@ static __always_inline bool may_answer(struct bpf_sock *sk, const struct dest *d
 	return until >= seconds_now();
 }
 
-/* Remembers that @d, the sender of a datagram, spoke to @sk. */
+/*
+ * Remembers that @d, the sender of a datagram, spoke to @sk. A connected socket answers whom connect
+ * let it: only one that was spoken to before needs the memory kept fresh.
+ */
 static __always_inline void peer_remember(struct bpf_sock *sk, const struct dest *d)
 {
-	struct peers *known = bpf_sk_storage_get(&peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 create = sk->dst_port ? 0 : BPF_SK_STORAGE_GET_F_CREATE;
+	struct peers *known = bpf_sk_storage_get(&peers, sk, 0, create);
 	const __u64 *addr = (const __u64 *)d->addr;
 	__u64 slot, found = 0;
 	struct peer *p;

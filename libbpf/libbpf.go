@@ -68,8 +68,8 @@ const (
 	CgroupInetIngress    AttachType = C.BPF_CGROUP_INET_INGRESS
 	CgroupInetEgress     AttachType = C.BPF_CGROUP_INET_EGRESS
 	CgroupInetSockCreate AttachType = C.BPF_CGROUP_INET_SOCK_CREATE
-	CgroupInet4PostBind  AttachType = C.BPF_CGROUP_INET4_POST_BIND
-	CgroupInet6PostBind  AttachType = C.BPF_CGROUP_INET6_POST_BIND
+	CgroupInet4Bind      AttachType = C.BPF_CGROUP_INET4_BIND
+	CgroupInet6Bind      AttachType = C.BPF_CGROUP_INET6_BIND
 	CgroupInet4Connect   AttachType = C.BPF_CGROUP_INET4_CONNECT
 	CgroupInet6Connect   AttachType = C.BPF_CGROUP_INET6_CONNECT
 	CgroupUDP4Sendmsg    AttachType = C.BPF_CGROUP_UDP4_SENDMSG
@@ -102,6 +102,26 @@ func UpdateLink(linkFD, progFD int) error {
 		return fmt.Errorf("update link: %w", err)
 	}
 	return nil
+}
+
+// AttachProgram attaches a program to a cgroup without a link, of the MULTI kind: it stays until the
+// cgroup has gone for good, which is when its last socket is closed, not when it is removed. EINVAL:
+// this program is attached so already.
+func AttachProgram(progFD, cgroupFD int, attach AttachType) error {
+	ret := C.bpf_prog_attach(C.int(progFD), C.int(cgroupFD), C.enum_bpf_attach_type(attach), C.BPF_F_ALLOW_MULTI)
+	if err := errnoOf(ret); err != nil {
+		return fmt.Errorf("attach program: %w", err)
+	}
+	return nil
+}
+
+// ProgramByID opens a program by the kernel's id of it.
+func ProgramByID(id uint32) (int, error) {
+	fd := C.bpf_prog_get_fd_by_id(C.__u32(id))
+	if err := errnoOf(fd); err != nil {
+		return -1, fmt.Errorf("open program %d: %w", id, err)
+	}
+	return int(fd), nil
 }
 
 // LinkInfo is what the kernel tells of a cgroup link.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -86,7 +87,11 @@ func addTerms(p *policy.Jail, block, allow []string) error {
 // loadJail returns a jail of a policy file, or of the defaults where there is no file.
 func loadJail(path, name string) (*policy.Jail, error) {
 	if path == "" {
-		return policy.Default(), nil
+		p := policy.Default()
+		if name != "" && name != p.Name {
+			return nil, &usageError{fmt.Errorf("there is no jail %s without a policy: give one with -c", name)}
+		}
+		return p, nil
 	}
 	f, err := policy.Load(path)
 	if err != nil {

@@ -20,8 +20,8 @@ var programs = []program{
 	{"sendmsg6", libbpf.CgroupUDP6Sendmsg},
 	{"ingress", libbpf.CgroupInetIngress},
 	{"setsockopt", libbpf.CgroupSetsockopt},
-	{"post_bind4", libbpf.CgroupInet4PostBind},
-	{"post_bind6", libbpf.CgroupInet6PostBind},
+	{"bind4", libbpf.CgroupInet4Bind},
+	{"bind6", libbpf.CgroupInet6Bind},
 }
 
 // Names of the object's maps (bpf/maps.h). All of them are pinned.

@@ -17,7 +17,7 @@ import (
 // no record is ever cut. libbpfgo's reader can only be stopped by waiting for its poll time-out,
 // which would be the longest part of a short run.
 type ring struct {
-	fd       int // the map's descriptor, not owned
+	fd       int // a descriptor of the map, of its own: the object's may change
 	stop     int // eventfd that ends wait
 	consumer []byte
 	producer []byte
@@ -35,17 +35,21 @@ const (
 // newRing maps the ring buffer behind fd, of size bytes.
 func newRing(fd, size int) (*ring, error) {
 	page := os.Getpagesize()
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate descriptor of ring buffer: %w", err)
+	}
 	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("make eventfd: %w", err)
+		return nil, errors.Join(fmt.Errorf("make eventfd: %w", err), unix.Close(fd))
 	}
 	consumer, err := unix.Mmap(fd, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("map ring buffer: %w", err), unix.Close(stop))
+		return nil, errors.Join(fmt.Errorf("map ring buffer: %w", err), unix.Close(stop), unix.Close(fd))
 	}
 	producer, err := unix.Mmap(fd, int64(page), page+2*size, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("map ring buffer: %w", err), unix.Munmap(consumer), unix.Close(stop))
+		return nil, errors.Join(fmt.Errorf("map ring buffer: %w", err), unix.Munmap(consumer), unix.Close(stop), unix.Close(fd))
 	}
 	return &ring{fd: fd, stop: stop, consumer: consumer, producer: producer, size: uint64(size)}, nil
 }
@@ -90,5 +94,5 @@ func (r *ring) drain(f func([]byte)) {
 }
 
 func (r *ring) close() error {
-	return errors.Join(unix.Munmap(r.consumer), unix.Munmap(r.producer), unix.Close(r.stop))
+	return errors.Join(unix.Munmap(r.consumer), unix.Munmap(r.producer), unix.Close(r.stop), unix.Close(r.fd))
 }

@@ -8,8 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jail-ai/jail-ai/pkg/cgroup"
 )
 
 // ErrInUse says that a jail of this name is running.
@@ -22,9 +25,13 @@ type claim struct {
 	lock *os.File
 }
 
-// claimName takes the name id, or with exact false the first free one of id, id-2, id-3 and so
-// on. What dead jails left behind is removed first.
-func claimName(id string, exact bool) (*claim, error) {
+// claimFor takes the name asked for, or without one the first free one of the jail's name in the
+// policy, that name with -2, with -3 and so on. What dead jails left behind is removed first.
+func claimFor(asked, jail string) (*claim, error) {
+	id, exact := asked, asked != ""
+	if !exact {
+		id = idFrom(jail)
+	}
 	if !validID.MatchString(id) {
 		return nil, &hinted{fmt.Errorf("%q is no name for a jail", id), "letters, digits, - and _, at most 64"}
 	}
@@ -50,6 +57,18 @@ func claimName(id string, exact bool) (*claim, error) {
 	}
 }
 
+// idFrom makes an ID of a jail's name in the policy, where more is allowed, with room for a number.
+func idFrom(name string) string {
+	const room = 56
+	id := strings.Map(func(r rune) rune {
+		if validID.MatchString("a" + string(r)) {
+			return r
+		}
+		return '-'
+	}, name)
+	return strings.TrimLeft(id[:min(len(id), room)], "-_")
+}
+
 func tryClaim(id string) (*claim, error) {
 	if err := os.Mkdir(stateDir(id), 0o700); err != nil {
 		return nil, fmt.Errorf("claim name: %w", err)
@@ -58,11 +77,32 @@ func tryClaim(id string) (*claim, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("claim name: %w", err), os.RemoveAll(stateDir(id)))
 	}
+	if isTaken(id) {
+		return nil, errors.Join(fmt.Errorf("claim name: %w", os.ErrExist), os.RemoveAll(stateDir(id)), lock.Close())
+	}
 	return &claim{id: id, lock: lock}, nil
+}
+
+// isTaken says that a jail-ai with another /run has a jail of this name; see collect.
+func isTaken(id string) bool {
+	if _, err := os.Lstat(pinDir(id)); err == nil {
+		return true
+	}
+	group, err := cgroup.Open(id)
+	if err != nil {
+		return false
+	}
+	group.Close()
+	return true
 }
 
 // release gives the name back; nothing of the jail may be left.
 func (c *claim) release() error {
+	unlock, err := lockRoot() // or another run could make the directory while it is being removed
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return errors.Join(os.RemoveAll(stateDir(c.id)), c.lock.Close())
 }
 

@@ -48,27 +48,18 @@ func GC() ([]string, error) {
 }
 
 // collect removes all dead jails and returns what came of each. The caller holds the root's lock.
+//
+// A jail has its state directory before anything else, and until all else is gone. A cgroup or pins
+// without one are not ours to judge: they belong to a jail-ai with another /run, in a container
+// that shares the cgroups, say, and taking them for dead would end its jails or open them.
 func collect() map[string]error {
-	ids := map[string]bool{}
-	for _, root := range []string{stateRoot, pinRoot} {
-		entries, err := os.ReadDir(root)
-		if err != nil {
-			continue // it is made before anything is put there
-		}
-		for _, e := range entries {
-			if e.IsDir() {
-				ids[e.Name()] = true
-			}
-		}
-	}
-	if groups, err := cgroup.List(); err == nil {
-		for _, id := range groups {
-			ids[id] = true
-		}
-	}
 	results := map[string]error{}
-	for id := range ids {
-		if validID.MatchString(id) && isDead(id) {
+	entries, err := os.ReadDir(stateRoot)
+	if err != nil {
+		return results // it is made before anything is put there
+	}
+	for _, e := range entries {
+		if id := e.Name(); validID.MatchString(id) && isDead(id) {
 			results[id] = remove(id)
 		}
 	}
@@ -103,6 +94,9 @@ func removeCgroup(id string) error {
 	}
 	defer group.Close()
 	if err := group.Kill(killTimeout); err != nil {
+		return err
+	}
+	if err := enforce.Outlive(group.File(), pinDir(id)); err != nil {
 		return err
 	}
 	return group.Remove()

@@ -50,11 +50,7 @@ func Run(o Options) (status int, err error) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 
-	name := o.Name
-	if name == "" {
-		name = o.Policy.Name
-	}
-	claim, err := claimName(name, o.Name != "")
+	claim, err := claimFor(o.Name, o.Policy.Name)
 	if err != nil {
 		return StatusSetup, err
 	}
@@ -297,7 +293,8 @@ func (s *supervisor) remove() error {
 		s.stop()
 	}
 	if s.group != nil {
-		errs = append(errs, s.group.Kill(killTimeout), s.group.Remove(), s.group.Close())
+		errs = append(errs, s.group.Kill(killTimeout), enforce.Outlive(s.group.File(), pinDir(s.claim.id)),
+			s.group.Remove(), s.group.Close())
 	}
 	if s.reader != nil {
 		errs = append(errs, s.reader.Stop(func(event.Decision) {}))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // That a listener is the jail's own is true at one moment and false at the next, and an adversary
@@ -48,7 +49,46 @@ func TestOwnThenClosed(t *testing.T) {
 	}
 }
 
-// The jail joins the port group of a host's listener (the same user may), and the kernel picks
+// A jail does not get to share a port with a socket of the host, which anybody else may do where
+// that one allows it.
+func TestSharedPortIsTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	port := 4100
+	for _, c := range []struct{ kind, host, bind, option string }{
+		{"tcp4", "127.0.0.1", "127.0.0.1", "reuseport"},
+		{"udp4", "127.0.0.1", "127.0.0.1", "reuseport"},
+		{"udp4", "127.0.0.1", "127.0.0.1", "reuseaddr"},
+		{"udp4", "0.0.0.0", "127.0.0.1", "reuseaddr"},
+		{"tcp4", "0.0.0.0", "0.0.0.0", "reuseport"},
+		{"udp4", "0.0.0.0", "0.0.0.0", "reuseport"},
+		{"udp4", "192.0.2.1", "192.0.2.1", "reuseport"},
+		{"tcp6", "::1", "::1", "reuseport"},
+		{"udp6", "::1", "::1", "reuseaddr"},
+		{"tcp6", "::", "::", "reuseport"},
+		{"udp6", "::", "::", "reuseport"},
+	} {
+		port++
+		host, bind := net.JoinHostPort(c.host, fmt.Sprint(port)), net.JoinHostPort(c.bind, fmt.Sprint(port))
+		option := reusePort
+		if c.option == "reuseaddr" {
+			option = reuseAddr
+		}
+		listen(t, w.host, c.kind, host, option)
+		share := func(name string) []step {
+			return []step{do("open", name, c.kind), do("opt", name, c.option), do("bind", name, bind)}
+		}
+		wantErrno(t, fmt.Sprintf("%s %s beside %s", c.kind, bind, host), j.try(t, share("a")...), "EADDRINUSE")
+		out.must(t, share("a")...)
+	}
+	// Its own sockets may share.
+	for _, name := range []string{"@one", "@two"} {
+		j.must(t, do("open", name, "tcp4"), do("opt", name, "reuseport"), do("bind", name, "0.0.0.0:"+unused), do("listen", name))
+	}
+}
+
+// The host joins the port group of a jail's listener (the same user may), and the kernel picks
 // the receiver by a hash of the source port.
 func TestReusePortGroup(t *testing.T) {
 	t.Parallel()
@@ -56,19 +96,15 @@ func TestReusePortGroup(t *testing.T) {
 	j, out := w.jail(t, setup{}), w.outside(t, false)
 	for i, addr := range []string{"127.0.0.1", "192.0.2.1", "::1"} {
 		addr = net.JoinHostPort(addr, fmt.Sprint(4100+i))
-		tcp := listen(t, w.host, "tcp", addr, reusePort)
-		udp := listen(t, w.host, "udp", addr, reusePort)
 		family := "4"
 		if strings.HasPrefix(addr, "[") {
 			family = "6"
 		}
-		join := func(a *agent) {
-			t.Helper()
-			a.must(t, do("open", "@tcp", "tcp"+family), do("opt", "@tcp", "reuseport"), do("bind", "@tcp", addr),
-				do("listen", "@tcp"), do("serve", "@tcp"))
-			a.must(t, do("open", "@udp", "udp"+family), do("opt", "@udp", "reuseport"), do("bind", "@udp", addr), do("serve", "@udp"))
-		}
-		join(j.agent)
+		j.must(t, do("open", "@tcp", "tcp"+family), do("opt", "@tcp", "reuseport"), do("bind", "@tcp", addr),
+			do("listen", "@tcp"), do("serve", "@tcp"))
+		j.must(t, do("open", "@udp", "udp"+family), do("opt", "@udp", "reuseport"), do("bind", "@udp", addr), do("serve", "@udp"))
+		tcp := listen(t, w.host, "tcp", addr, reusePort)
+		udp := listen(t, w.host, "udp", addr, reusePort)
 		for range rounds {
 			// What would go to the host gets no answer or a refusal; neither is waited for.
 			j.try(t, do("open", "a", "tcp"+family), do("opt", "a", "limit", "5ms"), do("connect", "a", addr), do("send", "a", newToken()))
@@ -88,33 +124,24 @@ func TestReusePortGroup(t *testing.T) {
 	}
 }
 
-// The last one who binds a shared UDP address gets the datagrams, until it goes.
+// The last one who binds a shared UDP address gets the datagrams: the jail's own is there, but gets
+// nothing.
 func TestReuseAddr(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	j, out := w.jail(t, setup{}), w.outside(t, false)
 	const addr = "127.0.0.1:" + unused
-	host := listen(t, w.host, "udp4", addr, reuseAddr)
 	j.must(t, do("open", "@l", "udp4"), do("opt", "@l", "reuseaddr"), do("bind", "@l", addr))
 	j.must(t, do("open", "@c", "udp4"), do("connect", "@c", addr), do("send", "@c", "mine"), do("open", "@u", "udp4"))
 	if got := j.must(t, do("recv", "@l")); got != "mine" {
 		t.Fatalf("own listener received %q", got)
 	}
-	j.must(t, do("close", "@l"))
-	wantErrno(t, "connected", j.try(t, do("send", "@c", newToken())), "EPERM")
+	host := listen(t, w.host, "udp4", addr, reuseAddr)
+	wantErrno(t, "connected before", j.try(t, do("send", "@c", newToken())), "EPERM")
 	wantErrno(t, "by name", j.try(t, do("sendto", "@u", addr, newToken())), "EPERM")
 	wantErrno(t, "new socket", j.try(t, do("udp-connect", addr, newToken())), "EPERM")
 	wantNothing(t, host)
 	wantArrival(t, out, target{technique: "udp-send", addr: addr, at: host})
-
-	// The host's comes last: the jail's own is there, but gets nothing.
-	const later = "127.0.0.1:4101"
-	j.must(t, do("open", "@l", "udp4"), do("opt", "@l", "reuseaddr"), do("bind", "@l", later), do("open", "@c", "udp4"), do("connect", "@c", later))
-	host = listen(t, w.host, "udp4", later, reuseAddr)
-	wantErrno(t, "connected before", j.try(t, do("send", "@c", newToken())), "EPERM")
-	wantErrno(t, "by name", j.try(t, do("sendto", "@u", later, newToken())), "EPERM")
-	wantNothing(t, host)
-	wantArrival(t, out, target{technique: "udp-send", addr: later, at: host})
 }
 
 // A host listener on one address beats the jail's own on the wildcard, for this address alone.
@@ -252,4 +279,44 @@ func TestOwnWordIsNotTheHosts(t *testing.T) {
 	wantErrno(t, "connect", j.try(t, do("connect", "@c", addr)), "EPERM")
 	wantNothing(t, host)
 	wantArrival(t, out, target{technique: "udp-send", addr: addr, at: host})
+}
+
+// What egress held back does not get out when the jail ends and its processes are gone: the kernel
+// goes on sending the data of their connections.
+func TestNothingAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"exit", "kill and gc"} {
+		w := newWorld(t)
+		host := listen(t, w.host, "tcp", "127.0.0.1:"+unused)
+		j := w.jail(t, setup{policy: network("block: [host]", "allow: [{to: 127.0.0.1, ports: [tcp/"+unused+"], expires: 2s}]")})
+		allowed, held := newToken(), newToken()
+		j.must(t, do("open", "@c", "tcp4"), do("connect", "@c", "127.0.0.1:"+unused), do("send", "@c", allowed+"\n"), do("recv", "@c"))
+		if !host.got(allowed) {
+			t.Fatalf("%s: nothing arrives while it is allowed: the test shows nothing", end)
+		}
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			if r := j.try(t, do("tcp-connect", "127.0.0.1:"+unused, "x")); r.Errno == "EPERM" {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the entry does not expire")
+			}
+		}
+		j.must(t, do("send", "@c", held+"\n"))
+		if end == "exit" {
+			j.finish(t)
+		} else {
+			if err := j.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = j.cmd.Wait()
+			if o := w.run(t, w.jailAI("gc")); o.code != 0 {
+				t.Errorf("gc: status %d\n%s", o.code, o.stderr)
+			}
+		}
+		time.Sleep(3 * time.Second) // the kernel tries again after 0.2, 0.6, 1.4 and 3 s
+		if host.got(held) {
+			t.Errorf("%s: what was held back arrived after the end", end)
+		}
+	}
 }
