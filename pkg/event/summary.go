@@ -22,8 +22,7 @@ const summaryShown = 20
 
 // Summary adds up events by destination.
 type Summary struct {
-	rows   map[summaryKey]*summaryRow
-	beyond uint64 // events of further destinations
+	rows map[summaryKey]*summaryRow
 }
 
 type summaryKey struct {
@@ -46,8 +45,7 @@ func (s *Summary) Add(e Event) {
 	row := s.rows[key]
 	if row == nil {
 		if len(s.rows) == summaryMax {
-			s.beyond += e.Count
-			return
+			return // the kernel's counters have them
 		}
 		row = &summaryRow{comms: map[string]struct{}{}}
 		s.rows[key] = row

@@ -44,7 +44,7 @@ func (c *Compiled) Explain(addr netip.Addr, proto, port uint16) Explanation {
 	e := Explanation{
 		Addr: addr, Judged: ruleset.Normalize(addr), Proto: proto, Port: port,
 		Action: actionOfWord(word), Rule: c.Rule(word.Arg()),
-		Own: word.Kind() == ruleset.KindBlock && word&ruleset.FlagOwn != 0, Audit: c.audit,
+		Own: word.Kind() == ruleset.KindBlock && word&ruleset.FlagOwn != 0 && !leadsElsewhere(addr), Audit: c.audit,
 	}
 	var reason string
 	e.Prefix, reason, e.List = c.match(e.Rule.ID, e.Judged)
@@ -56,6 +56,10 @@ func (c *Compiled) Explain(addr netip.Addr, proto, port uint16) Explanation {
 	}
 	return e
 }
+
+// leadsElsewhere says that an address carries an IPv4 address, and is judged as that, but is sent
+// to a translator: no listener here is reached by it. (An IPv4-mapped address never leaves as one.)
+func leadsElsewhere(addr netip.Addr) bool { return addr.Unmap() != ruleset.Normalize(addr) }
 
 // portsAt returns the rules with ports that decide for some port of e's address.
 func (c *Compiled) portsAt(e Explanation) (all []PortExplanation) {
