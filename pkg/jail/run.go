@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -124,11 +125,24 @@ func plan(o Options) (*native.Plan, error) {
 		return all
 	}
 	p := o.Policy
+	if user.Sudo {
+		noteMissing(o.Stderr, p.Env.Pass)
+	}
 	return native.NewPlan(native.Spec{
 		Command: o.Command, Dir: dir, Workspace: native.ResolvePath(p.Workspace, dir, user.Home),
 		Pass: p.Env.Pass, Set: p.Env.Set, Read: resolve(p.Filesystem.Read), Write: resolve(p.Filesystem.Write),
 		Hide: resolve(p.Filesystem.Hide), User: user, NewNetwork: p.Network.Mode == policy.NetworkNone,
 	})
+}
+
+// noteMissing tells of variables that the policy passes and sudo left behind, as it does by default:
+// an agent without its key would only say that it has none.
+func noteMissing(w io.Writer, pass []string) {
+	for _, name := range pass {
+		if _, found := os.LookupEnv(name); !found {
+			fmt.Fprintf(w, "jail-ai: env.pass: %s is not set; sudo hands it over with --preserve-env=%s\n", name, name)
+		}
+	}
 }
 
 // supervisor is one run.
