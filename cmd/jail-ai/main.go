@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/jail-ai/jail-ai/pkg/hint"
 	"github.com/jail-ai/jail-ai/pkg/jail"
 	"github.com/jail-ai/jail-ai/pkg/policy"
 )
@@ -84,8 +85,7 @@ func printError(err error) {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "jail-ai: %v\n", err)
-	var hint interface{ Hint() string }
-	if errors.As(err, &hint) && hint.Hint() != "" {
-		fmt.Fprintf(os.Stderr, "hint: %s\n", hint.Hint())
+	if h := hint.Of(err); h != "" {
+		fmt.Fprintf(os.Stderr, "hint: %s\n", h)
 	}
 }

@@ -20,14 +20,3 @@ var (
 	// ErrTimeout says that the kernel did not finish within the time given.
 	ErrTimeout = errors.New("timed out")
 )
-
-// hinted is an error that the user can do something about.
-type hinted struct {
-	error
-	hint string
-}
-
-// Hint tells the user what to do.
-func (h *hinted) Hint() string { return h.hint }
-
-func (h *hinted) Unwrap() error { return h.error }

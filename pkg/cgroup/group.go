@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // Slice is the directory below the cgroup v2 mount that holds all jails' groups.
@@ -74,9 +76,9 @@ func createError(id string, err error) error {
 	err = fmt.Errorf("create cgroup %q: %w", id, err)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return &hinted{err, "making cgroups takes root"}
+		return hint.Wrap(err, "making cgroups takes root")
 	case errors.Is(err, unix.EROFS):
-		return &hinted{err, "the cgroup v2 mount is read-only; inside a container, start it with a writable one"}
+		return hint.Wrap(err, "the cgroup v2 mount is read-only; inside a container, start it with a writable one")
 	}
 	return err
 }

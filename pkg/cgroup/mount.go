@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 const mountinfo = "/proc/self/mountinfo"
@@ -73,11 +75,11 @@ func findV2(mounts []mount) (string, error) {
 	if part != "" {
 		return part, nil
 	}
-	return "", &hinted{
+	return "", hint.Wrap(
 		ErrNoCgroup2,
-		"mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first), " +
+		"mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first), "+
 			"or boot with systemd.unified_cgroup_hierarchy=1",
-	}
+	)
 }
 
 // unescape undoes the octal escapes (\040 for a space) that mountinfo has in its paths.

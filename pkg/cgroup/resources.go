@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // cpuPeriod is the period of cpu.max in microseconds, the kernel's default.
@@ -115,18 +117,18 @@ func missing(controller string) error {
 		defer f.Close()
 		if mounts, err := readMounts(f); err == nil {
 			if point := boundToV1(mounts, controller); point != "" {
-				return &hinted{
+				return hint.Wrap(
 					fmt.Errorf("%w: %s is bound to cgroup v1 at %s", ErrNoController, controller, point),
 					"boot with systemd.unified_cgroup_hierarchy=1, or leave this limit out of `resources`",
-				}
+				)
 			}
 		}
 	}
-	return &hinted{
+	return hint.Wrap(
 		fmt.Errorf("%w: %s", ErrNoController, controller),
-		"the kernel has it disabled, or the groups above don't pass it on (cgroup.subtree_control); " +
+		"the kernel has it disabled, or the groups above don't pass it on (cgroup.subtree_control); "+
 			"or leave this limit out of `resources`",
-	}
+	)
 }
 
 // boundToV1 returns where a v1 hierarchy with this controller is mounted, or "".

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/aquasecurity/libbpfgo"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // LoadError says that the kernel did not take the programs. Log is what libbpf and the verifier
@@ -50,26 +52,17 @@ func (e *LoadError) Hint() string {
 	return "the kernel must be 5.8 or newer with CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF"
 }
 
-// hintError is an error that the user can do something about.
-type hintError struct {
-	error
-	hint string
-}
-
-func (e *hintError) Hint() string  { return e.hint }
-func (e *hintError) Unwrap() error { return e.error }
-
 // attachHint explains the errnos of an attachment.
 func attachHint(err error) error {
 	switch {
 	case errors.Is(err, syscall.EBADF):
-		return &hintError{err, "the jail's cgroup is not on a cgroup2 file system"}
+		return hint.Wrap(err, "the jail's cgroup is not on a cgroup2 file system")
 	case errors.Is(err, syscall.EPERM):
-		return &hintError{err, "another program on an ancestor cgroup, attached without BPF_F_ALLOW_MULTI, forbids more"}
+		return hint.Wrap(err, "another program on an ancestor cgroup, attached without BPF_F_ALLOW_MULTI, forbids more")
 	case errors.Is(err, syscall.E2BIG):
-		return &hintError{err, "64 programs are attached to this cgroup already, the kernel's maximum"}
+		return hint.Wrap(err, "64 programs are attached to this cgroup already, the kernel's maximum")
 	case errors.Is(err, syscall.EINVAL):
-		return &hintError{err, "the kernel must be 5.8 or newer with CONFIG_CGROUP_BPF"}
+		return hint.Wrap(err, "the kernel must be 5.8 or newer with CONFIG_CGROUP_BPF")
 	}
 	return err
 }

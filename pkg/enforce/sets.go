@@ -13,6 +13,7 @@ import (
 	"github.com/aquasecurity/libbpfgo"
 	"golang.org/x/sys/unix"
 
+	"github.com/jail-ai/jail-ai/pkg/hint"
 	"github.com/jail-ai/jail-ai/pkg/ruleset"
 )
 
@@ -143,7 +144,7 @@ func (s *setMap) replace(set *ruleset.Set) error {
 // createHint explains the errnos of making a map.
 func createHint(err error) error {
 	if errors.Is(err, syscall.EPERM) {
-		return &hintError{err, "making BPF maps needs root, or CAP_BPF and CAP_NET_ADMIN; run this with sudo"}
+		return hint.Wrap(err, "making BPF maps needs root, or CAP_BPF and CAP_NET_ADMIN; run this with sudo")
 	}
 	return err
 }

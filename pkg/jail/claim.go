@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/jail-ai/jail-ai/pkg/cgroup"
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // ErrInUse says that a jail of this name is running.
@@ -33,7 +34,7 @@ func claimFor(asked, jail string) (*claim, error) {
 		id = idFrom(jail)
 	}
 	if !validID.MatchString(id) {
-		return nil, &hinted{fmt.Errorf("%q is no name for a jail", id), "letters, digits, - and _, at most 64"}
+		return nil, hint.Wrap(fmt.Errorf("%q is no name for a jail", id), "letters, digits, - and _, at most 64")
 	}
 	unlock, err := lockRoot()
 	if err != nil {
@@ -51,7 +52,7 @@ func claimFor(asked, jail string) (*claim, error) {
 			if err := collected[name]; err != nil {
 				return nil, fmt.Errorf("remove what the last jail %s left behind: %w", name, err)
 			}
-			return nil, &hinted{fmt.Errorf("jail %s: %w", name, ErrInUse), "choose another --name, or none"}
+			return nil, hint.Wrap(fmt.Errorf("jail %s: %w", name, ErrInUse), "choose another --name, or none")
 		}
 		name = id + "-" + strconv.Itoa(n)
 	}

@@ -12,6 +12,8 @@ import (
 	"regexp"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 const (
@@ -27,15 +29,6 @@ var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 func stateDir(id string) string { return filepath.Join(stateRoot, id) }
 func pinDir(id string) string   { return filepath.Join(pinRoot, id) }
 
-// hinted is an error that the user can do something about.
-type hinted struct {
-	error
-	hint string
-}
-
-func (e *hinted) Hint() string  { return e.hint }
-func (e *hinted) Unwrap() error { return e.error }
-
 // ensureRoots makes what all jails share: the state directory, bpffs, and the pin directory, which
 // only root may look into, since who can open a pinned link can take it off.
 func ensureRoots() error {
@@ -44,12 +37,12 @@ func ensureRoots() error {
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(bpffs, &fs); err != nil {
-		return &hinted{fmt.Errorf("look for bpffs at %s: %w", bpffs, err), "the kernel needs CONFIG_BPF_SYSCALL, and sysfs has to be mounted on /sys"}
+		return hint.Wrap(fmt.Errorf("look for bpffs at %s: %w", bpffs, err), "the kernel needs CONFIG_BPF_SYSCALL, and sysfs has to be mounted on /sys")
 	}
 	if fs.Type != unix.BPF_FS_MAGIC {
 		err := unix.Mount("bpf", bpffs, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700")
 		if err != nil {
-			return &hinted{fmt.Errorf("mount bpffs at %s: %w", bpffs, err), "run `mount -t bpf bpf /sys/fs/bpf` on the host, where this may do so"}
+			return hint.Wrap(fmt.Errorf("mount bpffs at %s: %w", bpffs, err), "run `mount -t bpf bpf /sys/fs/bpf` on the host, where this may do so")
 		}
 	}
 	if err := os.Mkdir(pinRoot, 0o700); err != nil && !errors.Is(err, os.ErrExist) {

@@ -16,6 +16,7 @@ import (
 	"github.com/jail-ai/jail-ai/pkg/cgroup"
 	"github.com/jail-ai/jail-ai/pkg/enforce"
 	"github.com/jail-ai/jail-ai/pkg/event"
+	"github.com/jail-ai/jail-ai/pkg/hint"
 	"github.com/jail-ai/jail-ai/pkg/hostaddr"
 	"github.com/jail-ai/jail-ai/pkg/policy"
 	"github.com/jail-ai/jail-ai/pkg/ruleset"
@@ -73,26 +74,26 @@ func check(o *Options) error {
 		return err
 	}
 	if o.Policy.Runtime != policy.RuntimeNative {
-		return &hinted{fmt.Errorf("runtime %s is not available in this version", o.Policy.Runtime), "write runtime: native"}
+		return hint.Wrap(fmt.Errorf("runtime %s is not available in this version", o.Policy.Runtime), "write runtime: native")
 	}
 	if o.Policy.Network.Mode == policy.NetworkPrivate {
-		return &hinted{errors.New("network mode private is not available in this version"), "write mode: host, or mode: none for no network at all"}
+		return hint.Wrap(errors.New("network mode private is not available in this version"), "write mode: host, or mode: none for no network at all")
 	}
 	if o.Policy.Watch {
-		return &hinted{errors.New("watch: true is not available in this version"), "write watch: false and start the jail again after changes"}
+		return hint.Wrap(errors.New("watch: true is not available in this version"), "write watch: false and start the jail again after changes")
 	}
 	if len(o.Command) == 0 {
 		o.Command = o.Policy.Command
 	}
 	if len(o.Command) == 0 {
-		return &hinted{errors.New("there is no command to run"), "name one after --, or as the policy's `command`"}
+		return hint.Wrap(errors.New("there is no command to run"), "name one after --, or as the policy's `command`")
 	}
 	return ensureRoots()
 }
 
 func needRoot() error {
 	if os.Geteuid() != 0 {
-		return &hinted{errors.New("loading eBPF programs needs root"), "run this with sudo; the command still runs as you"}
+		return hint.Wrap(errors.New("loading eBPF programs needs root"), "run this with sudo; the command still runs as you")
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // shebangSize is how much of a file the kernel looks at (BINPRM_BUF_SIZE).
@@ -76,7 +78,7 @@ func (v *view) notFound(name string, candidates []string) error {
 				show = real
 			}
 		}
-		return withHint(fmt.Errorf("%w in the jail: %s", ErrNotFound, name),
+		return hint.Wrap(fmt.Errorf("%w in the jail: %s", ErrNotFound, name),
 			"%s exists but is not visible; the policy shows it with: filesystem: {read: [%s]}", real, show)
 	}
 	return err
@@ -90,13 +92,13 @@ func (v *view) checkExecutable(name, at string, u *User) error {
 		return fmt.Errorf("%w: %s is a directory", ErrNotExecutable, name)
 	}
 	if n.info == nil {
-		return withHint(fmt.Errorf("%w: %s is hidden", ErrNotExecutable, name), "see `filesystem: hide` in the policy")
+		return hint.Wrap(fmt.Errorf("%w: %s is hidden", ErrNotExecutable, name), "see `filesystem: hide` in the policy")
 	}
 	if !n.info.Mode().IsRegular() {
 		return fmt.Errorf("%w: %s is not a regular file", ErrNotExecutable, name)
 	}
 	if !u.mayExecute(n) {
-		return withHint(fmt.Errorf("%w: %s has no execute permission", ErrNotExecutable, name), "chmod +x %s", n.path)
+		return hint.Wrap(fmt.Errorf("%w: %s has no execute permission", ErrNotExecutable, name), "chmod +x %s", n.path)
 	}
 	f, err := os.Open(n.path)
 	if err != nil {
@@ -113,7 +115,7 @@ func (v *view) checkExecutable(name, at string, u *User) error {
 	}
 	err = fmt.Errorf("%w: %s needs %s, which is not there", ErrNotExecutable, name, interpreter)
 	if _, statErr := os.Stat(interpreter); statErr == nil {
-		return withHint(err, "%s exists but is not visible; the policy shows it with: filesystem: {read: [%s]}", interpreter, interpreter)
+		return hint.Wrap(err, "%s exists but is not visible; the policy shows it with: filesystem: {read: [%s]}", interpreter, interpreter)
 	}
 	return err
 }

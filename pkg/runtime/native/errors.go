@@ -31,21 +31,6 @@ var (
 	ErrSetup = errors.New("bubblewrap could not set the jail up")
 )
 
-// hinted is an error that the user can do something about.
-type hinted struct {
-	error
-	hint string
-}
-
-// Hint tells the user what to do.
-func (h *hinted) Hint() string { return h.hint }
-
-func (h *hinted) Unwrap() error { return h.error }
-
-func withHint(err error, format string, args ...any) error {
-	return &hinted{err, fmt.Sprintf(format, args...)}
-}
-
 // pathError is about a path that the policy names; field is where, such as "filesystem.read".
 func pathError(field, path, why string) error {
 	return fmt.Errorf("%s: %w: %s %s", field, ErrPath, path, why)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // tools are the places below a home directory where programs and version managers put
@@ -61,7 +63,7 @@ type homes struct {
 func (v *view) addHome(u *User) (homes, error) {
 	named := filepath.Clean(u.Home)
 	if !filepath.IsAbs(u.Home) || named == "/" {
-		return homes{}, withHint(fmt.Errorf("the home directory is %q", u.Home), "set HOME to the user's own directory")
+		return homes{}, hint.Wrap(fmt.Errorf("the home directory is %q", u.Home), "set HOME to the user's own directory")
 	}
 	real, links, err := follow(named)
 	if missing(err) {
@@ -72,7 +74,7 @@ func (v *view) addHome(u *User) (homes, error) {
 	}
 	for _, path := range append([]string{"/tmp", "/run", "/proc", "/dev", "/sys", "/var"}, systemDirs...) {
 		if within(path, real) && !within(path, "/home") {
-			return homes{}, withHint(fmt.Errorf("the home directory is %s, which the system needs", real),
+			return homes{}, hint.Wrap(fmt.Errorf("the home directory is %s, which the system needs", real),
 				"set HOME to the user's own directory")
 		}
 	}

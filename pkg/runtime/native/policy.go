@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 const (
@@ -38,7 +40,7 @@ func policyPaths(spec *Spec, home homes) ([]found, error) {
 		w.path = ResolvePath(w.path, spec.Dir, home.named)
 		f, err := resolve(w)
 		if missing(err) {
-			return nil, withHint(pathError(w.field, w.path, "does not exist"), "create it, or take it out of the policy")
+			return nil, hint.Wrap(pathError(w.field, w.path, "does not exist"), "create it, or take it out of the policy")
 		} else if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", w.field, ErrPath, err)
 		}
@@ -57,37 +59,37 @@ func (f *found) check(home homes) error {
 		return checkWorkspace(f, home)
 	case below(f.real, "/dev") && f.info.Mode()&fs.ModeDevice != 0:
 		if f.kind == readOnly {
-			return withHint(pathError(f.field, f.path, "is a device"), "name it in `filesystem: {write: [%s]}`", f.path)
+			return hint.Wrap(pathError(f.field, f.path, "is a device"), "name it in `filesystem: {write: [%s]}`", f.path)
 		}
 		f.kind = device
 		return nil
 	case kernelPath(f.real):
-		return withHint(pathError(f.field, f.path, "would open the jail to the whole machine"), "name the directories that are needed")
+		return hint.Wrap(pathError(f.field, f.path, "would open the jail to the whole machine"), "name the directories that are needed")
 	case f.real == "/run":
-		return withHint(pathError(f.field, f.path, "would hand over the sockets of all services"), "name the file that is needed")
+		return hint.Wrap(pathError(f.field, f.path, "would hand over the sockets of all services"), "name the file that is needed")
 	}
 	return nil
 }
 
 // checkWorkspace refuses a workspace that has in it what a jail is to be kept from.
 func checkWorkspace(f *found, home homes) error {
-	const hint = "change to a project's directory, or set `workspace` in the policy"
+	const advice = "change to a project's directory, or set `workspace` in the policy"
 	if !f.info.IsDir() {
-		return withHint(pathError(f.field, f.path, "is not a directory"), hint)
+		return hint.Wrap(pathError(f.field, f.path, "is not a directory"), advice)
 	}
 	switch {
 	case f.real == "/":
-		return withHint(pathError(f.field, f.path, "is the whole machine"), hint)
+		return hint.Wrap(pathError(f.field, f.path, "is the whole machine"), advice)
 	case f.real == home.real:
-		return withHint(pathError(f.field, f.path, "is the home directory: all of it, keys and passwords included, would be open to the command"), hint)
+		return hint.Wrap(pathError(f.field, f.path, "is the home directory: all of it, keys and passwords included, would be open to the command"), advice)
 	case within(home.real, f.real):
-		return withHint(pathError(f.field, f.path, "has the home directory "+home.named+" in it"), hint)
+		return hint.Wrap(pathError(f.field, f.path, "has the home directory "+home.named+" in it"), advice)
 	case kernelPath(f.real):
-		return withHint(pathError(f.field, f.path, "belongs to the kernel"), hint)
+		return hint.Wrap(pathError(f.field, f.path, "belongs to the kernel"), advice)
 	}
 	for _, path := range append([]string{"/tmp", "/run", "/var", "/var/tmp", "/root", "/home"}, systemDirs...) {
 		if within(path, f.real) {
-			return withHint(pathError(f.field, f.path, "has files of the whole system in it"), hint)
+			return hint.Wrap(pathError(f.field, f.path, "has files of the whole system in it"), advice)
 		}
 	}
 	return nil
@@ -99,7 +101,7 @@ func checkLinks(all []found) error {
 	trees := writableTrees(all)
 	for _, f := range all {
 		if at := linkIn(f.links, trees); at != "" {
-			return withHint(pathError(f.field, f.path, "leads through the symbolic link "+at+", which the command can change"),
+			return hint.Wrap(pathError(f.field, f.path, "leads through the symbolic link "+at+", which the command can change"),
 				"name what it points to: %s", f.real)
 		}
 	}
@@ -133,7 +135,7 @@ func (v *view) hide(spec *Spec, home homes, workspace string) error {
 			return fmt.Errorf("%s: %w: %w", fieldHide, ErrPath, err)
 		}
 		if real == "/" || workspace != "" && within(workspace, real) {
-			return withHint(pathError(fieldHide, path, "has the workspace in it"), "name the files and directories in it that are to be hidden")
+			return hint.Wrap(pathError(fieldHide, path, "has the workspace in it"), "name the files and directories in it that are to be hidden")
 		}
 		if kernelPath(real) {
 			return pathError(fieldHide, path, "belongs to the kernel and can't be hidden")

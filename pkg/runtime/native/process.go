@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // Process is a jail's command that was started. Its methods may be called from several goroutines.
@@ -107,7 +109,7 @@ func (p *Process) Wait() (int, error) {
 	}
 	err := fmt.Errorf("%w: %w", ErrSetup, errors.Join(p.waitErr, errors.New("see its message above")))
 	if readSysctl(sysctlDir, "kernel/apparmor_restrict_unprivileged_userns") == "1" {
-		return StatusSetup, withHint(err, "%s", apparmorHint)
+		return StatusSetup, hint.Wrap(err, "%s", apparmorHint)
 	}
 	return StatusSetup, err
 }

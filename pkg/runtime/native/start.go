@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // Start starts the command inside of the cgroup, a cgroup v2 directory (O_PATH is enough), which
@@ -27,7 +29,7 @@ import (
 func (p *Plan) Start(cgroup *os.File, stdio Stdio) (*Process, error) {
 	bwrap, err := exec.LookPath("bwrap")
 	if err != nil {
-		return nil, withHint(fmt.Errorf("start the jail: %w", ErrNoBubblewrap), "apt install bubblewrap (dnf, pacman, apk and zypper have it by the same name)")
+		return nil, hint.Wrap(fmt.Errorf("start the jail: %w", ErrNoBubblewrap), "apt install bubblewrap (dnf, pacman, apk and zypper have it by the same name)")
 	}
 	if err := p.user.checkNamespaces(sysctlDir, bwrap); err != nil {
 		return nil, fmt.Errorf("start the jail: %w", err)
@@ -48,7 +50,7 @@ func (p *Plan) Start(cgroup *os.File, stdio Stdio) (*Process, error) {
 	command, options := p.command, []string{"--new-session"}
 	if process.terminal != nil {
 		if p.setsid != nil {
-			return nil, withHint(fmt.Errorf("start the jail: a terminal needs %s in it: %w", setsidProgram, p.setsid), "apt install util-linux")
+			return nil, hint.Wrap(fmt.Errorf("start the jail: a terminal needs %s in it: %w", setsidProgram, p.setsid), "apt install util-linux")
 		}
 		command, options = append([]string{setsidProgram, "-c"}, command...), nil
 	}
@@ -110,9 +112,9 @@ func startError(err error) error {
 	err = fmt.Errorf("start the jail: %w", err)
 	switch {
 	case errors.Is(err, unix.ENOSYS):
-		return withHint(err, "starting a process inside a cgroup takes Linux 5.7")
+		return hint.Wrap(err, "starting a process inside a cgroup takes Linux 5.7")
 	case errors.Is(err, unix.EBADF):
-		return withHint(err, "the jail's cgroup is not of version 2")
+		return hint.Wrap(err, "the jail's cgroup is not of version 2")
 	}
 	return err
 }

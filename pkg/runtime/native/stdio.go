@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // childStdio are the files that bwrap gets as 0 to 2.
@@ -96,7 +98,7 @@ func checkStdio(f *os.File, number int) (isSocket bool, err error) {
 			return false, nil
 		}
 	}
-	return false, withHint(fmt.Errorf("descriptor %d is neither a file, a pipe, a terminal nor a socket", number),
+	return false, hint.Wrap(fmt.Errorf("descriptor %d is neither a file, a pipe, a terminal nor a socket", number),
 		"redirect it to one of these, or to /dev/null")
 }
 

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 // User is who a jailed command runs as.
@@ -55,7 +57,7 @@ func CurrentUser() (User, error) {
 	}
 	entry, err := user.LookupId(strconv.Itoa(uid))
 	if err != nil {
-		return User{}, withHint(fmt.Errorf("find the user who called sudo: %w", err),
+		return User{}, hint.Wrap(fmt.Errorf("find the user who called sudo: %w", err),
 			"unset SUDO_UID to run the command as root")
 	}
 	return newUser(entry, true)

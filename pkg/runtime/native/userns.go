@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
 const sysctlDir = "/proc/sys"
@@ -25,9 +27,9 @@ func (u *User) checkNamespaces(sysctls, bwrap string) error {
 	}
 	switch {
 	case readSysctl(sysctls, "user/max_user_namespaces") == "0":
-		return withHint(ErrNoUserNamespaces, "sysctl user.max_user_namespaces=15000")
+		return hint.Wrap(ErrNoUserNamespaces, "sysctl user.max_user_namespaces=15000")
 	case readSysctl(sysctls, "kernel/unprivileged_userns_clone") == "0":
-		return withHint(ErrNoUserNamespaces, "sysctl kernel.unprivileged_userns_clone=1")
+		return hint.Wrap(ErrNoUserNamespaces, "sysctl kernel.unprivileged_userns_clone=1")
 	}
 	return nil
 }
