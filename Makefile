@@ -3,8 +3,8 @@
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 
-# Go and its tools may be outside of a plain PATH (sudo resets it).
-export PATH := $(PATH):/usr/local/go/bin:/usr/lib/go/bin
+# Go may be outside of a plain PATH (sudo resets it), and so is bpftool for anybody but root.
+export PATH := $(PATH):/usr/local/go/bin:/usr/lib/go/bin:/usr/sbin:/sbin
 export CGO_ENABLED := 1
 
 GO ?= go
@@ -13,6 +13,8 @@ LLVM_OBJCOPY ?= llvm-objcopy
 BPFTOOL ?= bpftool
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 Q := $(if $(V),,@)
+# The test binaries alone run as root, so that what go builds and caches stays the user's.
+TEST_AS_ROOT := $(if $(filter 0,$(shell id -u)),,-exec 'sudo -- env JAIL_AI_REQUIRE_BPF=1 "PATH=$(PATH)"')
 
 BPF_SOURCES := $(wildcard bpf/*.h) bpf/jail.bpf.c
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter
@@ -66,7 +68,7 @@ test: deps ## everything, with real eBPF (root); what CI runs
 .PHONY: check-test
 check-test: bpf/object/jail.bpf.o
 	$(Q)$(GO) vet ./...
-	$(Q)JAIL_AI_REQUIRE_BPF=1 $(GO) test -race -timeout 15m ./...
+	$(Q)JAIL_AI_REQUIRE_BPF=1 $(GO) test -race -timeout 15m $(TEST_AS_ROOT) ./...
 
 .PHONY: bench
 bench: build ## what a jail costs, as ratios

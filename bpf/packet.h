@@ -31,40 +31,45 @@ static __always_inline __u64 is_extension_header(__u64 proto)
 	       is_zero(proto ^ IPPROTO_DSTOPTS) | is_zero(proto ^ IPPROTO_MH);
 }
 
-/* Reads where @skb goes. False: a packet that a jail does not get to send. */
+/*
+ * Reads where @skb goes. False: a packet that a jail does not get to send. IP options are among
+ * them, since source routes send elsewhere than the address says. Headers are in the linear part
+ * of every packet that the kernel's TCP and UDP make.
+ */
 static __always_inline bool packet_parse(struct __sk_buff *skb, struct packet *p)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	struct ports ports = {};
+	__be16 port;
 
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip = data;
+		struct ports *ports = (void *)(ip + 1);
 
-		if ((void *)(ip + 1) > end)
+		if ((void *)(ports + 1) > end)
 			return false;
 		p->to.proto = ip->nexthdr;
 		p->l4 = sizeof(*ip);
+		port = ports->dest;
 		addr_copy(p->to.addr, ip->daddr.in6_u.u6_addr32);
 		dest_normalize(&p->to);
 		if (is_extension_header(p->to.proto))
 			return false;
 	} else {
 		struct iphdr *ip = data;
+		struct ports *ports = (void *)(ip + 1);
 
-		if ((void *)(ip + 1) > end)
+		if ((void *)(ports + 1) > end)
 			return false;
 		p->to.proto = ip->protocol;
-		p->l4 = ip->ihl * 4;
+		p->l4 = sizeof(*ip);
+		port = ports->dest;
 		dest_set_v4(&p->to, ip->daddr);
 		/* Only raw sockets send later fragments; egress comes before the kernel makes any. */
-		if (ip->frag_off & bpf_htons(IP_OFFSET_MASK))
+		if (ip->ihl * 4 != sizeof(*ip) || (ip->frag_off & bpf_htons(IP_OFFSET_MASK)))
 			return false;
 	}
-	if (p->to.proto == IPPROTO_TCP || p->to.proto == IPPROTO_UDP) {
-		if (bpf_skb_load_bytes(skb, p->l4, &ports, sizeof(ports)))
-			return false;
-	}
-	p->to.port = bpf_ntohs(ports.dest);
+	if (p->to.proto == IPPROTO_TCP || p->to.proto == IPPROTO_UDP)
+		p->to.port = bpf_ntohs(port);
 	return true;
 }
 
