@@ -36,7 +36,7 @@ as_root() {
 	elif command -v sudo >/dev/null; then
 		sudo -- "$@"
 	else
-		fail "packages are missing and installing them needs root: run this as root or install sudo"
+		fail "this needs root: run it as root, or install sudo"
 	fi
 }
 
@@ -90,7 +90,7 @@ add_backports() {
 }
 
 install_packages() {
-	local codename=$1 package wanted=() old=() suite=()
+	local codename=$1 package wanted=() old=() all=() suite=()
 	for package in "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"; do
 		installed "$package" || wanted+=("$package")
 	done
@@ -98,6 +98,8 @@ install_packages() {
 		at_least "$(installed_version "$package")" "$(floor_of "$package")" || old+=("$package")
 	done
 	if [ ${#wanted[@]} -gt 0 ] || [ ${#old[@]} -gt 0 ]; then
+		all=("${wanted[@]}" "${old[@]}")
+		say "missing or too old: ${all[*]}"
 		apt_get update
 	fi
 	if [ ${#wanted[@]} -gt 0 ]; then
@@ -112,7 +114,7 @@ install_packages() {
 			suite=(-t "$codename-backports")
 		fi
 	done
-	say "installing ${old[*]} ${suite[1]:+from ${suite[1]}}"
+	say "installing ${old[*]}${suite[1]:+ from ${suite[1]}}"
 	apt_get install -y --no-install-recommends "${suite[@]}" "${old[@]}"
 	for package in "${old[@]}"; do
 		at_least "$(installed_version "$package")" "$(floor_of "$package")" ||
@@ -133,8 +135,10 @@ install_go() {
 		PATH=$PATH:/usr/local/go/bin
 	fi
 	if go_is_usable; then
+		fetch_toolchain
 		return
 	fi
+	say "missing or too old: go"
 	if at_least "$(candidate_version golang-go)" 1.21; then
 		say "installing golang-go"
 		apt_get install -y --no-install-recommends golang-go
@@ -145,6 +149,13 @@ install_go() {
 	fi
 	hash -r
 	go_is_usable || fail "no Go >= 1.21 is to be had from this distribution"
+	fetch_toolchain
+}
+
+# fetch_toolchain makes go.mod's toolchain switch happen now, where it can be told from other errors.
+fetch_toolchain() {
+	go list -m >/dev/null ||
+		fail "$(GOTOOLCHAIN=local go env GOVERSION) is older than go.mod asks for and could not fetch a newer Go (GOTOOLCHAIN, GOPROXY)"
 }
 
 main() {
@@ -159,6 +170,7 @@ main() {
 	debian | ubuntu) ;;
 	*) fail "unknown distribution '${id:-unnamed}': only Debian 12 and newer is known here" ;;
 	esac
+	cd "$(dirname "${BASH_SOURCE[0]}")/.." # go looks for go.mod
 	install_packages "$codename"
 	install_go "$codename"
 	say "ready: $(clang --version | head -n 1), libbpf $(pkg-config --modversion libbpf), $(go env GOVERSION), $(bwrap --version)"

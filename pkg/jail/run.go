@@ -152,8 +152,8 @@ type supervisor struct {
 	claim   *claim
 	signals chan os.Signal
 
-	plan    *native.Plan
 	group   *cgroup.Group
+	process *native.Process
 	object  *enforce.Object
 	machine policy.Machine // as the set in force has it
 	updates <-chan hostaddr.Update
@@ -166,32 +166,19 @@ type supervisor struct {
 	logErr  error
 }
 
-// setUp makes the jail: when it returns nil, whatever is started in the cgroup is held by the
-// programs. What the command will see is found out beside the load, which takes longest.
+// setUp makes the jail: when it returns nil, whatever runs in the cgroup is held by the programs.
+// The command's surroundings are made beside the load, which takes longest; the command itself waits.
 func (s *supervisor) setUp() error {
-	planned := make(chan error, 1)
-	go func() {
-		var err error
-		s.plan, err = plan(s.Options)
-		planned <- err
-	}()
+	prepared := make(chan error, 1)
+	go func() { prepared <- s.prepare() }()
 	loadErr := s.load()
-	if err := <-planned; err != nil {
-		return err // whatever else failed: this is what the user can see
-	}
-	if loadErr != nil {
-		return loadErr
-	}
-	var err error
-	if s.group, err = cgroup.Create(s.claim.id); err != nil {
-		return err
-	}
-	if err := s.limit(); err != nil {
+	if err := errors.Join(loadErr, <-prepared); err != nil {
 		return err
 	}
 	if err := s.object.Attach(s.group.File(), pinDir(s.claim.id)); err != nil {
 		return err
 	}
+	var err error
 	if s.log, err = event.CreateLog(filepath.Join(stateDir(s.claim.id), "events.jsonl")); err != nil {
 		return err
 	}
@@ -202,6 +189,22 @@ func (s *supervisor) setUp() error {
 		ID: s.claim.id, Jail: s.Policy.Name, Policy: s.PolicyFile, Runtime: s.Policy.Runtime, Mode: s.Policy.Mode,
 		Command: s.Command, PID: os.Getpid(), Started: time.Now(), Cgroup: s.group.Path(), Pins: pinDir(s.claim.id),
 	}.write()
+}
+
+// prepare makes the cgroup, and in it all that the command needs, but for the command.
+func (s *supervisor) prepare() error {
+	plan, err := plan(s.Options)
+	if err != nil {
+		return err
+	}
+	if s.group, err = cgroup.Create(s.claim.id); err != nil {
+		return err
+	}
+	if err := s.limit(); err != nil {
+		return err
+	}
+	s.process, err = plan.Prepare(s.group.File(), native.Stdio{In: s.Stdin, Out: s.Stdout, Err: s.Stderr})
+	return err
 }
 
 // load compiles the policy for the machine as it is, begins to watch it, and loads the programs.
@@ -239,11 +242,8 @@ func (s *supervisor) run() (int, error) {
 		return statusSignal + int(sig.(syscall.Signal)), nil
 	default:
 	}
-	process, err := s.plan.Start(s.group.File(), native.Stdio{In: s.Stdin, Out: s.Stdout, Err: s.Stderr})
-	if err != nil {
-		return statusOf(err), err
-	}
-	defer process.Close()
+	process := s.process
+	process.Go()
 	type result struct {
 		status int
 		err    error
@@ -306,6 +306,9 @@ func (s *supervisor) remove() error {
 	var errs []error
 	if s.stop != nil {
 		s.stop()
+	}
+	if s.process != nil {
+		errs = append(errs, s.process.Close())
 	}
 	if s.group != nil {
 		errs = append(errs, s.group.Kill(killTimeout), enforce.Outlive(s.group.File(), pinDir(s.claim.id)),

@@ -16,14 +16,15 @@ import (
 // neither looks whether its parent is still there. A supervisor that is killed while a jail starts
 // would leave it running, without two more things:
 //
-//   - the gate keeps bwrap from finishing before this process has seen it begin, so that PDEATHSIG
-//     is in force by then, and makes it fail if this process is gone;
+//   - the gate keeps bwrap from finishing before this process lets it, so that PDEATHSIG is in force
+//     by then, and makes it fail if this process is gone;
 //   - a PID namespace around bwrap, whose number 1 it is, has the kernel kill what is inside
 //     together with bwrap, however far it is. Where it can't be had (see outerNamespace), a moment
 //     remains in which such a jail survives; its cgroup and its rules do too.
 
-// gatePath is the file that bwrap makes of it: empty, and of no further use.
-const gatePath = "/run/.jail-ai"
+// gatePath is the file that bwrap makes of it, last of all: empty, and of no further use. Nothing can
+// be mounted over its directory.
+const gatePath = "/.jail-ai"
 
 // gate is a pair of sockets. bwrap reads its end as the content of a file to make: it blocks. An
 // orderly end lets it go on. If this process dies, its end closes with a byte unread, which the

@@ -140,9 +140,6 @@ func (p *Plan) options() (args []string, masks int) {
 			args = append(args, "--dev-bind", m.at, m.at)
 		case private:
 			args = append(args, "--tmpfs", m.at)
-			if m.at == "/run" {
-				args = append(args, "--file", strconv.Itoa(gateFD), gatePath)
-			}
 		case symlink:
 			args = append(args, "--symlink", m.text, m.at)
 		case plainDir:
@@ -158,5 +155,5 @@ func (p *Plan) options() (args []string, masks int) {
 			args = append(args, "--tmpfs", m.at, "--remount-ro", m.at)
 		}
 	}
-	return append(args, "--remount-ro", "/", "--chdir", p.dir), masks
+	return append(args, "--file", strconv.Itoa(gateFD), gatePath, "--remount-ro", "/", "--chdir", p.dir), masks
 }

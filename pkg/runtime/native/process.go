@@ -25,6 +25,7 @@ type Process struct {
 	cmd      *exec.Cmd
 	terminal *terminal // nil without one
 	relays   []*relay  // in place of sockets
+	gate     *gate     // nil once the command was let go, or never will be
 
 	done    chan struct{} // closed when bwrap has ended and its status was read
 	waitErr error         // of bwrap
@@ -69,6 +70,19 @@ func (p *Process) run() error {
 		close(p.done)
 	}()
 	return nil
+}
+
+// Go lets the command run.
+func (p *Process) Go() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gate == nil {
+		return
+	}
+	p.gate.open()
+	p.gate.close()
+	p.gate = nil
+	p.copyData()
 }
 
 // readStatus reads what bwrap reports until it has ended. It gives an exit code only if the command
@@ -141,6 +155,10 @@ func (p *Process) copyData() {
 func (p *Process) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gate != nil {
+		p.gate.close()
+		p.gate = nil
+	}
 	if p.terminal != nil {
 		p.terminal.stop()
 		p.terminal = nil

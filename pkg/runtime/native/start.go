@@ -18,15 +18,25 @@ import (
 	"github.com/jail-ai/jail-ai/pkg/hint"
 )
 
-// Start starts the command inside of the cgroup, a cgroup v2 directory (O_PATH is enough), which
-// the kernel puts bubblewrap into before its first instruction. If this process dies, however it
-// dies, the kernel kills the jail.
+// Start is Prepare and Go in one.
+func (p *Plan) Start(cgroup *os.File, stdio Stdio) (*Process, error) {
+	process, err := p.Prepare(cgroup, stdio)
+	if err == nil {
+		process.Go()
+	}
+	return process, err
+}
+
+// Prepare makes the command's surroundings inside of the cgroup, a cgroup v2 directory (O_PATH is
+// enough), which the kernel puts bubblewrap into before its first instruction. The command itself
+// waits for Go: until then bubblewrap is held at the end of its work, and if this process dies,
+// however it dies, bubblewrap gives up. If it dies later, the kernel kills the jail.
 //
-// With a terminal as standard input and output, the command gets a new one that Start connects to
-// it, in raw mode, until Wait or Close; otherwise it gets the three files as they are, except that
+// With a terminal as standard input and output, the command gets a new one that is connected to
+// it, in raw mode, from Go to Wait or Close; otherwise it gets the three files as they are, except that
 // sockets are relayed through pipes: a socket from outside of the jail would be outside of its
 // network rules. Call Wait, and Close in a defer.
-func (p *Plan) Start(cgroup *os.File, stdio Stdio) (*Process, error) {
+func (p *Plan) Prepare(cgroup *os.File, stdio Stdio) (*Process, error) {
 	bwrap, err := exec.LookPath("bwrap")
 	if err != nil {
 		return nil, hint.Wrap(fmt.Errorf("start the jail: %w", ErrNoBubblewrap), "apt install bubblewrap (dnf, pacman, apk and zypper have it by the same name)")
@@ -75,7 +85,7 @@ func (p *Plan) Start(cgroup *os.File, stdio Stdio) (*Process, error) {
 		status.Close()
 		return nil, fmt.Errorf("start the jail: %w", err)
 	}
-	defer gate.close()
+	process.gate = gate
 	extra[gateFD-argsFD] = gate.bwrap
 
 	process.cmd = &exec.Cmd{
@@ -102,8 +112,6 @@ func (p *Plan) Start(cgroup *os.File, stdio Stdio) (*Process, error) {
 	}
 	runtime.KeepAlive(cgroup)
 	started = true
-	gate.open()
-	process.copyData()
 	go process.readStatus(status)
 	return process, nil
 }
