@@ -3,13 +3,9 @@
 #ifndef JAIL_AI_DEFS_H
 #define JAIL_AI_DEFS_H
 
-#define AF_INET 2
-#define AF_INET6 10
-
 #define EPERM 1
 #define EADDRINUSE 98
 
-#define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 
 #define SOL_SOCKET 1

@@ -97,7 +97,8 @@ static __always_inline int judge_bind(struct bpf_sock_addr *ctx, const __u32 *to
 	struct source from = {};
 	__u32 port = ctx->user_port;
 
-	if (sk)
+	/* The kernel refuses to bind a connected socket only later: marked, it would pass for an accepted one. */
+	if (sk && sk->state == BPF_TCP_CLOSE && !state_get(sk))
 		socket_mark(sk, 0);
 	if (!port || !settings || !settings->w[HEAD_HOST] || is_audit(settings))
 		return PASS;

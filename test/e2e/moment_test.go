@@ -294,14 +294,7 @@ func TestNothingAfterTheEnd(t *testing.T) {
 		if !host.got(allowed) {
 			t.Fatalf("%s: nothing arrives while it is allowed: the test shows nothing", end)
 		}
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-			if r := j.try(t, do("tcp-connect", "127.0.0.1:"+unused, "x")); r.Errno == "EPERM" {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("the entry does not expire")
-			}
-		}
+		waitRefused(t, j, "127.0.0.1:"+unused)
 		j.must(t, do("send", "@c", held+"\n"))
 		if end == "exit" {
 			j.finish(t)
@@ -317,6 +310,40 @@ func TestNothingAfterTheEnd(t *testing.T) {
 		time.Sleep(3 * time.Second) // the kernel tries again after 0.2, 0.6, 1.4 and 3 s
 		if host.got(held) {
 			t.Errorf("%s: what was held back arrived after the end", end)
+		}
+	}
+}
+
+// A connection that was opened does not pass for one that came in by being bound, which fails.
+func TestBindAfterConnect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	host := listen(t, w.host, "tcp", "127.0.0.1:"+unused)
+	j := w.jail(t, setup{policy: network("block: [host]", "allow: [{to: 127.0.0.1, ports: [tcp/"+unused+"], expires: 2s}]")})
+	allowed, held := newToken(), newToken()
+	j.must(t, do("open", "@c", "tcp4"), do("connect", "@c", "127.0.0.1:"+unused), do("send", "@c", allowed+"\n"), do("recv", "@c"))
+	if !host.got(allowed) {
+		t.Fatal("nothing arrives while it is allowed: the test shows nothing")
+	}
+	j.try(t, do("bind", "@c", "127.0.0.1:0"))
+	waitRefused(t, j, "127.0.0.1:"+unused)
+	j.try(t, do("bind", "@c", "127.0.0.1:0"))
+	j.try(t, do("send", "@c", held+"\n"))
+	time.Sleep(time.Second)
+	if host.got(held) {
+		t.Error("a connection that is no longer allowed went on")
+	}
+}
+
+// waitRefused waits until an entry of the policy has expired.
+func waitRefused(t *testing.T, j *jail, addr string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if r := j.try(t, do("tcp-connect", addr, "x")); r.Errno == "EPERM" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the entry does not expire")
 		}
 	}
 }
