@@ -52,9 +52,13 @@ build/jail.bpf.o: $(BPF_SOURCES) build/vmlinux.h
 	@echo "  BPF     $@"
 	$(Q)$(CLANG) $(BPF_CFLAGS) -Ibuild -Ibpf -c bpf/jail.bpf.c -o $@
 
-# Without DWARF, and without line info, which would be most of a jail's kernel memory (PERFORMANCE.md).
+# Without DWARF, and without line info, which would be most of a jail's kernel memory
+# (PERFORMANCE.md): its length in the header of .BTF.ext (struct btf_ext_header in libbpf's btf.h)
+# becomes 0. What stays tells the kernel which functions are global.
 bpf/object/jail.bpf.o: build/jail.bpf.o
-	$(Q)$(LLVM_OBJCOPY) --strip-debug --remove-section=.BTF.ext --remove-section=.rel.BTF.ext $< $@
+	$(Q)$(LLVM_OBJCOPY) --dump-section=.BTF.ext=build/btf.ext $<
+	$(Q)printf '\0\0\0\0' | dd of=build/btf.ext bs=1 seek=20 conv=notrunc status=none
+	$(Q)$(LLVM_OBJCOPY) --strip-debug --remove-section=.rel.BTF.ext --update-section=.BTF.ext=build/btf.ext $< $@
 
 .PHONY: FORCE
 bin/jail-ai: bpf/object/jail.bpf.o FORCE

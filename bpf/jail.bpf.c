@@ -295,6 +295,42 @@ int setsockopt(struct bpf_sockopt *ctx)
 }
 
 /*
+ * The functions from here to egress that are not inlined are global: the verifier walks each of
+ * them once, knowing nothing of its arguments. Inlined, they would be walked again for every way
+ * that leads to them, of which compilers make many. So they read the packet again, each by itself;
+ * all but the first are for the few packets that the set refuses.
+ */
+
+/* set_verdict() by itself. @rest: tree, protocol and port, of 32, 16 and 16 bits. */
+__noinline __u32 packet_word(__u64 key, __u64 low, __u64 rest)
+{
+	struct dest d = { .key = key, .low = low, .tree = rest >> 32, .proto = rest >> 16, .port = rest };
+
+	return set_verdict(set_get(), &d, SUBTREES_V6);
+}
+
+/* Whether a packet would reach a socket of the jail now. */
+__noinline int packet_reaches_own(struct __sk_buff *skb)
+{
+	struct packet p = {};
+	struct source from;
+
+	return packet_parse(skb, &p) && packet_source(skb, &p, &from) && receiver_is_own(skb, &p.to, p.to.addr, &from);
+}
+
+/* Whether a packet answers who spoke to its socket. */
+__noinline int packet_answers(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct packet p = {};
+
+	if (!sk)
+		return false;
+	sk = bpf_sk_fullsock(sk);
+	return sk && packet_parse(skb, &p) && may_answer(sk, &p.to);
+}
+
+/*
  * TCP to a refused destination. Answers on connections that came in pass. What the jail opened
  * passes if the other end is its own: every SYN is checked against the listener that it would reach
  * now, the packet after it against the connection that the SYN really reached; only then is the
@@ -303,7 +339,6 @@ int setsockopt(struct bpf_sockopt *ctx)
 static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock *sk, const struct packet *p, bool own)
 {
 	struct sock_state *state;
-	struct source from;
 	__u8 flags;
 	bool syn;
 
@@ -326,21 +361,11 @@ static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock 
 	} else if (state && (state->flags & SOCK_F_PEER_OWN)) {
 		return true;
 	}
-	if (!packet_source(skb, p, &from) || !receiver_is_own(skb, &p->to, p->to.addr, &from))
+	if (!packet_reaches_own(skb))
 		return false;
 	if (!syn && state)
 		state->flags |= SOCK_F_PEER_OWN;
 	return true;
-}
-
-/* As tcp_may_pass(), for UDP: every packet by itself. */
-static __always_inline bool udp_may_pass(struct __sk_buff *skb, struct bpf_sock *sk, const struct packet *p, bool own)
-{
-	struct source from;
-
-	if (may_answer(sk, &p->to))
-		return true;
-	return own && packet_source(skb, p, &from) && receiver_is_own(skb, &p->to, p->to.addr, &from);
 }
 
 /*
@@ -348,14 +373,14 @@ static __always_inline bool udp_may_pass(struct __sk_buff *skb, struct bpf_sock 
  * device: where that is the host's, an address that only the default or a wider rule allows is
  * judged as the host's, however new it is (KERNEL.md section 15).
  */
-static __always_inline __u32 packet_verdict(void *set, const struct dest *d, bool loopback)
+static __always_inline __u32 packet_verdict(const struct dest *d, bool loopback)
 {
-	__u32 word = set_verdict(set, d, SUBTREES_V6);
+	__u32 word = packet_word(d->key, d->low, (__u64)d->tree << 32 | (__u32)d->proto << 16 | d->port);
 	struct line *settings;
 
 	if (!loopback || word_kind(word) != VERDICT_ALLOW || (word & VERDICT_F_HOST_OK))
 		return word;
-	settings = set_settings(set);
+	settings = set_settings(set_get());
 	if (!settings)
 		return WORD_FAULT;
 	if ((settings->w[HEAD_FLAGS] & SET_FLAG_HOSTNET) && settings->w[HEAD_HOST])
@@ -363,10 +388,10 @@ static __always_inline __u32 packet_verdict(void *set, const struct dest *d, boo
 	return word;
 }
 
-/* Refuses a packet, or lets it pass in audit mode; either way it is counted and reported. */
-static __always_inline int refuse_packet(void *set, __u32 rule, const struct dest *d, struct bpf_sock *sk)
+/* Ends a packet as refuse() ends a call. */
+static __always_inline int refuse_packet(__u32 rule, const struct dest *d, struct bpf_sock *sk)
 {
-	struct line *settings = set_settings(set);
+	struct line *settings = set_settings(set_get());
 	struct sock_state *state = state_get(sk);
 	enum action action = ACTION_BLOCK;
 	struct asker asker = {};
@@ -388,41 +413,42 @@ static __always_inline int refuse_packet(void *set, __u32 rule, const struct des
 }
 
 /*
+ * What becomes of a packet that the set refuses by @word: PASS if it is an answer, or goes to the
+ * jail's own. UDP is judged packet by packet.
+ */
+__noinline int packet_refused(struct __sk_buff *skb, __u32 word)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct packet p = {};
+	bool own, pass = false;
+
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (packet_parse(skb, &p)) {
+		own = skb->ifindex == LOOPBACK_IFINDEX && (word & VERDICT_F_OWN) && !p.to.embedded;
+		if (p.to.proto == IPPROTO_TCP)
+			pass = tcp_may_pass(skb, sk, &p, own);
+		else if (p.to.proto == IPPROTO_UDP)
+			pass = packet_answers(skb) || (own && packet_reaches_own(skb));
+	}
+	return pass ? PASS : refuse_packet(word_rule(word), &p.to, sk);
+}
+
+/*
  * The backstop: everything that leaves, with its true destination. Refusing here drops the packet
  * (UDP senders get EPERM, TCP retries until it times out), so connect and sendmsg come first.
  */
 SEC("cgroup_skb/egress")
 int egress(struct __sk_buff *skb)
 {
-	bool loopback = skb->ifindex == LOOPBACK_IFINDEX, own, pass;
-	__u32 rule = RULE_PROTOCOL;
-	struct bpf_sock *sk;
+	__u32 word = VERDICT_BLOCK << VERDICT_KIND_SHIFT | RULE_PROTOCOL;
+	bool loopback = skb->ifindex == LOOPBACK_IFINDEX;
 	struct packet p = {};
-	void *set = set_get();
 
-	if (packet_parse(skb, &p)) {
-		__u32 word = packet_verdict(set, &p.to, loopback);
-
-		if (word_kind(word) == VERDICT_ALLOW)
-			goto pass;
-		rule = word_rule(word);
-		sk = skb->sk;
-		if (sk)
-			sk = bpf_sk_fullsock(sk);
-		own = loopback && (word & VERDICT_F_OWN) && !p.to.embedded;
-		if (p.to.proto == IPPROTO_TCP)
-			pass = tcp_may_pass(skb, sk, &p, own);
-		else
-			pass = p.to.proto == IPPROTO_UDP && udp_may_pass(skb, sk, &p, own);
-		if (pass)
-			goto pass;
-	} else {
-		sk = skb->sk;
-		if (sk)
-			sk = bpf_sk_fullsock(sk);
-	}
-	return refuse_packet(set, rule, &p.to, sk);
-pass:
+	if (packet_parse(skb, &p))
+		word = packet_verdict(&p.to, loopback);
+	if (word_kind(word) != VERDICT_ALLOW && packet_refused(skb, word) != PASS)
+		return REFUSE;
 	if (loopback && p.to.proto == IPPROTO_UDP)
 		skb->priority = own_priority;
 	return PASS;

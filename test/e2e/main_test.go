@@ -78,7 +78,7 @@ func setUp() (err error) {
 		return err
 	}
 	probeBin = filepath.Join(baseDir, "probe")
-	build := exec.Command("go", "build", "-o", probeBin, "../probe")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", probeBin, "../probe")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the probe: %w\n%s", err, out)

@@ -302,7 +302,7 @@ func TestNothingAfterTheEnd(t *testing.T) {
 			if err := j.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			_ = j.cmd.Wait()
+			<-j.ended
 			if o := w.run(t, w.jailAI("gc")); o.code != 0 {
 				t.Errorf("gc: status %d\n%s", o.code, o.stderr)
 			}
