@@ -9,8 +9,13 @@
 #define ETH_P_IPV6 0x86dd
 
 #define SOL_SOCKET 1
+#define SO_REUSEADDR 2
+#define SO_REUSEPORT 15
 #define SO_ATTACH_REUSEPORT_CBPF 51
 #define SO_ATTACH_REUSEPORT_EBPF 52
+
+/* bpf_sockopt.optlen: the call succeeds without the kernel's doing (kernel/bpf/cgroup.c, 6.12). */
+#define SOCKOPT_DONE (-1)
 
 #define IP_OFFSET_MASK 0x1fff /* fragment offset in iphdr.frag_off */
 

@@ -86,9 +86,9 @@ int sock_create(struct bpf_sock *ctx)
  * mptcp_bind, 6.12). A socket that listens without having been bound is not known as the jail's
  * own: it is refused, not opened.
  *
- * And no port is shared with a socket outside, as SO_REUSEADDR and SO_REUSEPORT would let it:
- * which of them receives can change between egress and arrival, and outsiders may have a program
- * that picks. Where the host is not blocked that is nothing to guard.
+ * And no TCP port is shared with a socket outside, as SO_REUSEPORT would let it: the jail would get
+ * some of that one's connections. (A port that the kernel picks is never shared: net/ipv4/
+ * inet_connection_sock.c, inet_csk_find_open_port, 6.12. UDP: see setsockopt.)
  */
 static __always_inline int judge_bind(struct bpf_sock_addr *ctx, const __u32 *to)
 {
@@ -100,9 +100,9 @@ static __always_inline int judge_bind(struct bpf_sock_addr *ctx, const __u32 *to
 	/* The kernel refuses to bind a connected socket only later: marked, it would pass for an accepted one. */
 	if (sk && sk->state == BPF_TCP_CLOSE && !state_get(sk))
 		socket_mark(sk, 0);
-	if (!port || !settings || !settings->w[HEAD_HOST] || is_audit(settings))
+	if (!port || ctx->protocol != IPPROTO_TCP || !settings || !is_own_guarded(settings))
 		return PASS;
-	if (receiver_find(ctx, ctx->protocol, to, bpf_ntohs(port), &from) != RECEIVER_FOREIGN)
+	if (receiver_find(ctx, IPPROTO_TCP, to, bpf_ntohs(port), &from) != RECEIVER_FOREIGN)
 		return PASS;
 	if (has_set_retval)
 		bpf_set_retval(-EADDRINUSE);
@@ -279,17 +279,36 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 }
 
 /*
- * With a program that picks the receiver in a SO_REUSEPORT group, a socket lookup would no longer
- * say who receives. No jailed socket may bring one into a group.
+ * Keeps a socket lookup true to who receives.
+ *
+ * A UDP socket of the jail shares its port with nobody: SO_REUSEADDR and SO_REUSEPORT succeed and do
+ * nothing, since programs take it hard when they fail. Else the host's socket could get what egress
+ * saw going to the jail's: both may hold the port, and which of them receives may change in between.
+ * (TCP may share: its connections are checked again once the SYN has found its listener.)
+ *
+ * And no jailed socket may bring a program that picks the receiver into a SO_REUSEPORT group.
  */
 SEC("cgroup/setsockopt")
 int setsockopt(struct bpf_sockopt *ctx)
 {
+	struct bpf_sock *sk = ctx->sk;
+	struct line *settings;
 	struct dest d = {};
 
-	if (ctx->level == SOL_SOCKET &&
-	    (ctx->optname == SO_ATTACH_REUSEPORT_CBPF || ctx->optname == SO_ATTACH_REUSEPORT_EBPF))
-		return refuse(set_get(), RULE_PROTOCOL, &d, HOOK_SETSOCKOPT);
+	if (ctx->level == SOL_SOCKET) {
+		switch (ctx->optname) {
+		case SO_ATTACH_REUSEPORT_CBPF:
+		case SO_ATTACH_REUSEPORT_EBPF:
+			return refuse(set_get(), RULE_PROTOCOL, &d, HOOK_SETSOCKOPT);
+		case SO_REUSEADDR:
+		case SO_REUSEPORT:
+			settings = set_settings(set_get());
+			if (sk && sk->type == SOCK_DGRAM && (!settings || is_own_guarded(settings))) {
+				ctx->optlen = SOCKOPT_DONE;
+				return PASS;
+			}
+		}
+	}
 	ctx->optlen = 0; /* the kernel takes the caller's value, of any size */
 	return PASS;
 }

@@ -109,6 +109,12 @@ static __always_inline struct line *set_settings(void *set)
 	return set ? set_line(set, SET_V4) : NULL;
 }
 
+/* Whether it matters whose a socket is. */
+static __always_inline bool is_own_guarded(const struct line *settings)
+{
+	return (settings->w[HEAD_FLAGS] & (SET_FLAG_OWN | SET_FLAG_AUDIT)) == SET_FLAG_OWN;
+}
+
 static __always_inline bool is_audit(const struct line *settings)
 {
 	return settings->w[HEAD_FLAGS] & SET_FLAG_AUDIT;

@@ -127,7 +127,7 @@ func plan(o Options) (*native.Plan, error) {
 	}
 	p := o.Policy
 	if user.Sudo {
-		noteMissing(o.Stderr, p.Env.Pass)
+		noteMissing(o.Stderr, p.Env)
 	}
 	return native.NewPlan(native.Spec{
 		Command: o.Command, Dir: dir, Workspace: native.ResolvePath(p.Workspace, dir, user.Home),
@@ -138,9 +138,10 @@ func plan(o Options) (*native.Plan, error) {
 
 // noteMissing tells of variables that the policy passes and sudo left behind, as it does by default:
 // an agent without its key would only say that it has none.
-func noteMissing(w io.Writer, pass []string) {
-	for _, name := range pass {
-		if _, found := os.LookupEnv(name); !found {
+func noteMissing(w io.Writer, env policy.Env) {
+	for _, name := range env.Pass {
+		_, set := env.Set[name]
+		if _, found := os.LookupEnv(name); !found && !set {
 			fmt.Fprintf(w, "jail-ai: env.pass: %s is not set; sudo hands it over with --preserve-env=%s\n", name, name)
 		}
 	}
@@ -171,8 +172,11 @@ type supervisor struct {
 func (s *supervisor) setUp() error {
 	prepared := make(chan error, 1)
 	go func() { prepared <- s.prepare() }()
-	loadErr := s.load()
-	if err := errors.Join(loadErr, <-prepared); err != nil {
+	loadErr, prepareErr := s.load(), <-prepared
+	if loadErr != nil && statusOf(prepareErr) != StatusSetup {
+		return loadErr // that the command can't be run is not what failed first
+	}
+	if err := errors.Join(loadErr, prepareErr); err != nil {
 		return err
 	}
 	if err := s.object.Attach(s.group.File(), pinDir(s.claim.id)); err != nil {

@@ -54,6 +54,7 @@ type compiler struct {
 	seed     maphash.Seed
 	hashWork []byte
 	err      error // the last failure to add a sub-tree, which ends it all
+	ownUsed  bool  // some word has FlagOwn
 }
 
 func newCompiler(in *Input, limit int) *compiler {
@@ -169,7 +170,11 @@ func (c *compiler) finish(v4, v6 ranges) (*Set, error) {
 		host = newWord(KindBlock, c.in.HostRule)
 		if c.in.Own {
 			host |= FlagOwn
+			c.ownUsed = true
 		}
+	}
+	if c.ownUsed {
+		flags |= flagOwnUsed
 	}
 	for _, head := range [2]int{setV4, setV6} {
 		c.lines[head][headFlags] = flags

@@ -89,8 +89,8 @@ func TestImage(t *testing.T) {
 				Rules: []Rule{block(9, "")},
 			},
 			[]Line{
-				headLine(nil, 2, 3, 13, 0x21000009),
-				headLine(nil, 3, 3, 13, 0x21000009),
+				headLine(nil, 2, 7, 13, 0x21000009),
+				headLine(nil, 3, 7, 13, 0x21000009),
 				leafLine([]uint64{ones}, 0x20000000),
 				leafLine([]uint64{ones}, 0x20000000),
 			},
@@ -188,8 +188,8 @@ func TestImage(t *testing.T) {
 				},
 			},
 			[]Line{
-				headLine([]uint32{6}, 7, 0, 1, 0x21000003),
-				headLine(nil, 9, 0, 1, 0x21000003),
+				headLine([]uint32{6}, 7, 4, 1, 0x21000003),
+				headLine(nil, 9, 4, 1, 0x21000003),
 				headLine(nil, 3), // ports of 127.0.0.53
 				leafLine([]uint64{0x110034, 0x110035, ones}, 0x21000003, 0x12000004, 0x21000003),
 				headLine(nil, 5), // ports of 198.51.100.1
@@ -334,7 +334,7 @@ func TestHeader(t *testing.T) {
 		"LEAF_RANGES": leafRanges, "LEAF_VERDICTS": leafVerdicts,
 		"HEAD_LEVELS": headLevels, "HEAD_LEVEL": headLevel, "HEAD_LEAVES": headLeaves,
 		"HEAD_FLAGS": headFlags, "HEAD_ERRNO": headErrno, "HEAD_HOST": headHost,
-		"SET_FLAG_AUDIT": uint64(flagAudit), "SET_FLAG_HOSTNET": uint64(flagHostNet),
+		"SET_FLAG_AUDIT": uint64(flagAudit), "SET_FLAG_HOSTNET": uint64(flagHostNet), "SET_FLAG_OWN": uint64(flagOwnUsed),
 		"VERDICT_KIND_SHIFT": kindShift, "VERDICT_ARG_MASK": uint64(argMask),
 		"VERDICT_ALLOW": uint64(KindAllow), "VERDICT_BLOCK": uint64(KindBlock),
 		"VERDICT_LOW64": uint64(KindLow64), "VERDICT_PORTS": uint64(KindPorts),

@@ -49,46 +49,92 @@ func TestOwnThenClosed(t *testing.T) {
 	}
 }
 
+// ownPolicies are the ways to refuse the host but for the jail's own.
+var ownPolicies = []string{
+	"", network("block: [127.0.0.0/8, \"::/16\", 192.0.2.0/24]", "allow: [own]"), network("default: block", "block: []", "allow: [own]"),
+}
+
 // A jail does not get to share a port with a socket of the host, which anybody else may do where
 // that one allows it.
 func TestSharedPortIsTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	j, out := w.jail(t, setup{}), w.outside(t, false)
+	out := w.outside(t, false)
 	port := 4100
-	for _, c := range []struct{ kind, host, bind, option string }{
-		{"tcp4", "127.0.0.1", "127.0.0.1", "reuseport"},
-		{"udp4", "127.0.0.1", "127.0.0.1", "reuseport"},
-		{"udp4", "127.0.0.1", "127.0.0.1", "reuseaddr"},
-		{"udp4", "0.0.0.0", "127.0.0.1", "reuseaddr"},
-		{"tcp4", "0.0.0.0", "0.0.0.0", "reuseport"},
-		{"udp4", "0.0.0.0", "0.0.0.0", "reuseport"},
-		{"udp4", "192.0.2.1", "192.0.2.1", "reuseport"},
-		{"tcp6", "::1", "::1", "reuseport"},
-		{"udp6", "::1", "::1", "reuseaddr"},
-		{"tcp6", "::", "::", "reuseport"},
-		{"udp6", "::", "::", "reuseport"},
-	} {
+	for _, policy := range ownPolicies {
+		j := w.jail(t, setup{policy: policy})
+		for _, c := range []struct{ kind, host, bind, option string }{
+			{"tcp4", "127.0.0.1", "127.0.0.1", "reuseport"},
+			{"udp4", "127.0.0.1", "127.0.0.1", "reuseport"},
+			{"udp4", "127.0.0.1", "127.0.0.1", "reuseaddr"},
+			{"udp4", "0.0.0.0", "127.0.0.1", "reuseaddr"},
+			{"udp4", "127.0.0.1", "0.0.0.0", "reuseaddr"},
+			{"tcp4", "0.0.0.0", "0.0.0.0", "reuseport"},
+			{"udp4", "0.0.0.0", "0.0.0.0", "reuseport"},
+			{"udp4", "192.0.2.1", "192.0.2.1", "reuseport"},
+			{"tcp6", "::1", "::1", "reuseport"},
+			{"udp6", "::1", "::1", "reuseaddr"},
+			{"tcp6", "::", "::", "reuseport"},
+			{"udp6", "::", "::", "reuseport"},
+		} {
+			port++
+			host, bind := net.JoinHostPort(c.host, fmt.Sprint(port)), net.JoinHostPort(c.bind, fmt.Sprint(port))
+			option := reusePort
+			if c.option == "reuseaddr" {
+				option = reuseAddr
+			}
+			listen(t, w.host, c.kind, host, option)
+			share := func(name string) []step {
+				return []step{do("open", name, c.kind), do("opt", name, c.option), do("bind", name, bind)}
+			}
+			wantErrno(t, fmt.Sprintf("%s %s beside %s", c.kind, bind, host), j.try(t, share("a")...), "EADDRINUSE")
+			out.must(t, share("a")...)
+		}
+		// Nor if the kernel picks the port, from a range of one (within that of the machine).
 		port++
-		host, bind := net.JoinHostPort(c.host, fmt.Sprint(port)), net.JoinHostPort(c.bind, fmt.Sprint(port))
-		option := reusePort
-		if c.option == "reuseaddr" {
-			option = reuseAddr
+		picked := 41000 + port
+		host := fmt.Sprintf("127.0.0.1:%d", picked)
+		listen(t, w.host, "udp4", host, reusePort)
+		pick := func(name string, last ...step) []step {
+			return append([]step{do("open", name, "udp4"), do("opt", name, "reuseport"), do("opt", name, "port-range", fmt.Sprint(picked))}, last...)
 		}
-		listen(t, w.host, c.kind, host, option)
-		share := func(name string) []step {
-			return []step{do("open", name, c.kind), do("opt", name, c.option), do("bind", name, bind)}
+		wantErrno(t, "a picked port", j.try(t, pick("a", do("bind", "a", "127.0.0.1:0"))...), "EADDRINUSE")
+		out.must(t, pick("a", do("bind", "a", "127.0.0.1:0"))...)
+		j.must(t, do("open", "@own", "udp4"), do("bind", "@own", "127.0.0.1:"+unused))
+		if r := j.try(t, pick("a", do("sendto", "a", "127.0.0.1:"+unused, "x"))...); r.OK {
+			t.Errorf("a socket that was not bound shares the host's port")
 		}
-		wantErrno(t, fmt.Sprintf("%s %s beside %s", c.kind, bind, host), j.try(t, share("a")...), "EADDRINUSE")
-		out.must(t, share("a")...)
-	}
-	// Its own sockets may share.
-	for _, name := range []string{"@one", "@two"} {
-		j.must(t, do("open", name, "tcp4"), do("opt", name, "reuseport"), do("bind", name, "0.0.0.0:"+unused), do("listen", name))
+		j.must(t, do("close", "@own"))
+		// Its own TCP sockets may share.
+		for _, name := range []string{"@one", "@two"} {
+			j.must(t, do("open", name, "tcp4"), do("opt", name, "reuseport"), do("bind", name, "0.0.0.0:"+unused), do("listen", name))
+		}
+		for _, name := range []string{"@one", "@two"} {
+			j.must(t, do("close", name))
+		}
 	}
 }
 
-// The host joins the port group of a jail's listener (the same user may), and the kernel picks
+// Nor does the host get to share a UDP port of the jail, which it may of anybody else's.
+func TestJailSharesNoUDPPort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, out := w.jail(t, setup{}), w.outside(t, false)
+	for i, option := range []string{"reuseaddr", "reuseport"} {
+		addr := fmt.Sprintf("127.0.0.1:%d", 4100+i)
+		share := func(name string) []step {
+			return []step{do("open", name, "udp4"), do("opt", name, option), do("bind", name, addr)}
+		}
+		j.must(t, share("@l")...)
+		wantErrno(t, option+" beside the jail's", out.try(t, share("a")...), "EADDRINUSE")
+		j.must(t, do("close", "@l"))
+		out.must(t, share("@l")...)
+		out.must(t, share("a")...)
+		out.must(t, do("close", "@l"))
+	}
+}
+
+// The host joins the port group of a jail's TCP listener (the same user may), and the kernel picks
 // the receiver by a hash of the source port.
 func TestReusePortGroup(t *testing.T) {
 	t.Parallel()
@@ -96,52 +142,25 @@ func TestReusePortGroup(t *testing.T) {
 	j, out := w.jail(t, setup{}), w.outside(t, false)
 	for i, addr := range []string{"127.0.0.1", "192.0.2.1", "::1"} {
 		addr = net.JoinHostPort(addr, fmt.Sprint(4100+i))
-		family := "4"
+		kind := "tcp4"
 		if strings.HasPrefix(addr, "[") {
-			family = "6"
+			kind = "tcp6"
 		}
-		j.must(t, do("open", "@tcp", "tcp"+family), do("opt", "@tcp", "reuseport"), do("bind", "@tcp", addr),
+		j.must(t, do("open", "@tcp", kind), do("opt", "@tcp", "reuseport"), do("bind", "@tcp", addr),
 			do("listen", "@tcp"), do("serve", "@tcp"))
-		j.must(t, do("open", "@udp", "udp"+family), do("opt", "@udp", "reuseport"), do("bind", "@udp", addr), do("serve", "@udp"))
-		tcp := listen(t, w.host, "tcp", addr, reusePort)
-		udp := listen(t, w.host, "udp", addr, reusePort)
+		host := listen(t, w.host, "tcp", addr, reusePort)
 		for range rounds {
 			// What would go to the host gets no answer or a refusal; neither is waited for.
-			j.try(t, do("open", "a", "tcp"+family), do("opt", "a", "limit", "5ms"), do("connect", "a", addr), do("send", "a", newToken()))
-			j.try(t, do("open", "a", "udp"+family), do("sendto", "a", addr, newToken()))
-			j.try(t, do("open", "a", "udp"+family), do("connect", "a", addr), do("send", "a", newToken()))
+			j.try(t, do("open", "a", kind), do("opt", "a", "limit", "5ms"), do("connect", "a", addr), do("send", "a", newToken()))
 		}
-		wantNothing(t, tcp, udp)
+		wantNothing(t, host)
 		for range rounds {
 			out.must(t, do("tcp-connect", addr, newToken()))
-			out.must(t, do("udp-send", addr, newToken()))
 		}
-		for _, l := range []*listener{tcp, udp} {
-			if l.arrivals() == 0 {
-				t.Errorf("%s: the host's member of the port group was never picked", addr)
-			}
+		if host.arrivals() == 0 {
+			t.Errorf("%s: the host's member of the port group was never picked", addr)
 		}
 	}
-}
-
-// The last one who binds a shared UDP address gets the datagrams: the jail's own is there, but gets
-// nothing.
-func TestReuseAddr(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	j, out := w.jail(t, setup{}), w.outside(t, false)
-	const addr = "127.0.0.1:" + unused
-	j.must(t, do("open", "@l", "udp4"), do("opt", "@l", "reuseaddr"), do("bind", "@l", addr))
-	j.must(t, do("open", "@c", "udp4"), do("connect", "@c", addr), do("send", "@c", "mine"), do("open", "@u", "udp4"))
-	if got := j.must(t, do("recv", "@l")); got != "mine" {
-		t.Fatalf("own listener received %q", got)
-	}
-	host := listen(t, w.host, "udp4", addr, reuseAddr)
-	wantErrno(t, "connected before", j.try(t, do("send", "@c", newToken())), "EPERM")
-	wantErrno(t, "by name", j.try(t, do("sendto", "@u", addr, newToken())), "EPERM")
-	wantErrno(t, "new socket", j.try(t, do("udp-connect", addr, newToken())), "EPERM")
-	wantNothing(t, host)
-	wantArrival(t, out, target{technique: "udp-send", addr: addr, at: host})
 }
 
 // A host listener on one address beats the jail's own on the wildcard, for this address alone.
@@ -151,24 +170,17 @@ func TestSpecificBeforeWildcard(t *testing.T) {
 	j, out := w.jail(t, setup{}), w.outside(t, false)
 	const host, own = "127.0.0.1:" + unused, "127.0.0.2:" + unused
 	tcp := listen(t, w.host, "tcp4", host, reusePort)
-	udp := listen(t, w.host, "udp4", host, reusePort)
-	for _, kind := range []string{"tcp4", "udp4"} {
-		name := "@" + kind
-		steps := []step{do("open", name, kind), do("opt", name, "reuseport"), do("bind", name, "0.0.0.0:"+unused)}
-		if kind == "tcp4" {
-			steps = append(steps, do("listen", name))
-		}
-		j.must(t, append(steps, do("serve", name))...)
-	}
+	j.must(t, do("open", "@l", "tcp4"), do("opt", "@l", "reuseport"), do("bind", "@l", "0.0.0.0:"+unused),
+		do("listen", "@l"), do("serve", "@l"))
 	token := newToken()
-	for _, technique := range []string{"tcp-connect", "udp-send"} {
-		if r := j.try(t, do(technique, own, token)); !r.OK || r.Data != token {
-			t.Errorf("own wildcard listener: %v", r)
-		}
+	if r := j.try(t, do("tcp-connect", own, token)); !r.OK || r.Data != token {
+		t.Errorf("own wildcard listener: %v", r)
 	}
 	var refused []target
 	for _, addr := range []string{host, "0.0.0.0:" + unused, "[::ffff:127.0.0.1]:" + unused} {
-		refused = append(refused, allTechniques(addr, tcp, udp)...)
+		for _, technique := range tcpTechniques {
+			refused = append(refused, target{technique: technique, addr: addr, at: tcp})
+		}
 	}
 	wantRefused(t, j, out, "EPERM", refused)
 }
@@ -218,32 +230,6 @@ func TestWildcardDestination(t *testing.T) {
 			t.Errorf("%s from 192.0.2.1 to the jail's own: %v", technique, r)
 		}
 	}
-}
-
-// A host socket that is connected to the jail's source port beats the jail's own that is only
-// bound: what connect was told need not be what the datagram meets.
-func TestConnectedBeforeBound(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	j, out := w.jail(t, setup{}), w.outside(t, false)
-	const shared, source = "127.0.0.1:" + unused, "127.0.0.1:4101"
-	out.must(t, do("open", "@host", "udp4"), do("opt", "@host", "reuseaddr"), do("bind", "@host", shared), do("connect", "@host", source))
-	j.must(t, do("open", "@l", "udp4"), do("opt", "@l", "reuseaddr"), do("bind", "@l", shared))
-	j.must(t, do("open", "@c", "udp4"), do("bind", "@c", source))
-	wantErrno(t, "by name", j.try(t, do("sendto", "@c", shared, "x")), "EPERM")
-	if r := j.try(t, do("connect", "@c", shared), do("send", "@c", "x")); r.OK || r.Errno != "EPERM" {
-		t.Errorf("connected: %v: want EPERM", r)
-	}
-	if r := out.try(t, do("recv", "@host", "150ms")); r.Errno != "EAGAIN" {
-		t.Errorf("the host's socket: %v: want nothing to arrive", r)
-	}
-	// Another source port leads to the jail's own.
-	j.must(t, do("open", "@d", "udp4"), do("sendto", "@d", shared, "mine"))
-	if got := j.must(t, do("recv", "@l")); got != "mine" {
-		t.Errorf("own listener received %q", got)
-	}
-	j.must(t, do("close", "@c"))
-	out.must(t, do("open", "a", "udp4"), do("bind", "a", source), do("sendto", "a", shared, "x"), do("recv", "@host"))
 }
 
 // What only the packet's own program could stop is stopped, counted and told.

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ipLocalPortRange is IP_LOCAL_PORT_RANGE of linux/in.h (6.3).
+const ipLocalPortRange = 51
+
 // call is a plain step: the least number of arguments it needs, and what it does. What it yields,
 // if anything, becomes the result's data.
 type call struct {
@@ -76,6 +79,12 @@ func setOption(sk *socket, args []string) (string, error) {
 		return set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	case "reuseport":
 		return set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	case "port-range": // PORT: the only one that the kernel may pick
+		port, err := strconv.Atoi(args[1])
+		if err != nil {
+			return "", err
+		}
+		return set(unix.IPPROTO_IP, ipLocalPortRange, port<<16|port)
 	case "broadcast":
 		return set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
 	case "dual-stack":
