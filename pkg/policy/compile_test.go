@@ -137,7 +137,7 @@ func TestCompile(t *testing.T) {
 func TestCompileSettings(t *testing.T) {
 	const (
 		headFlags, headErrno, headHost = 10, 11, 12
-		audit, hostNetwork             = 1, 2
+		audit, hostNetwork, ownDecides = 1, 2, 4
 		host                           = 2<<28 | 3 // a block by the first rule
 		own                            = 1 << 24
 	)
@@ -145,17 +145,17 @@ func TestCompileSettings(t *testing.T) {
 		policy             string
 		flags, errno, host uint32
 	}{
-		"built in": {network("mode: host"), hostNetwork, 1, host | own},
-		"private":  {network("mode: private"), 0, 1, host | own},
-		"none":     {network("mode: none"), 0, 1, host | own},
-		"errno":    {network("errno: EACCES"), hostNetwork, 13, host | own},
+		"built in": {network("mode: host"), hostNetwork | ownDecides, 1, host | own},
+		"private":  {network("mode: private"), ownDecides, 1, host | own},
+		"none":     {network("mode: none"), ownDecides, 1, host | own},
+		"errno":    {network("errno: EACCES"), hostNetwork | ownDecides, 13, host | own},
 		"not own":  {network("allow: []"), hostNetwork, 1, host},
-		"no host":  {network("block: [private]"), hostNetwork, 1, 0},
+		"no host":  {network("block: [private]"), hostNetwork | ownDecides, 1, 0}, // the host has addresses in it
 		"port":     {network("block: [{group: host, ports: [1]}]"), hostNetwork, 1, 0},
-		"port too": {network("block: [{group: host, ports: [1]}, host]"), hostNetwork, 1, (host | own) + 1},
+		"port too": {network("block: [{group: host, ports: [1]}, host]"), hostNetwork | ownDecides, 1, (host | own) + 1},
 		"allowed":  {network("block: [private]\nallow: [host]"), hostNetwork, 1, 0},
-		"expires":  {network("block: [{group: host, expires: 1h}]"), hostNetwork, 1, host | own},
-		"auditing": {jail("mode: audit"), hostNetwork | audit, 1, host | own},
+		"expires":  {network("block: [{group: host, expires: 1h}]"), hostNetwork | ownDecides, 1, host | own},
+		"auditing": {jail("mode: audit"), hostNetwork | audit | ownDecides, 1, host | own},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := [3]uint32{tt.flags, tt.errno, tt.host}
