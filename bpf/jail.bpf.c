@@ -177,29 +177,95 @@ static __always_inline void source_of_call(struct source *from, struct bpf_sock 
 	from->addr[3] = pick(unbound, pick(loopback, bpf_htonl(INADDR_LOOPBACK), to[3]), pick(v4, bound4, bound[3]));
 }
 
+static __always_inline void dest_of_call(struct dest *d, struct bpf_sock_addr *ctx)
+{
+	__u32 port = ctx->user_port; /* a u32 copy: clang would narrow the load, which is refused */
+
+	d->proto = ctx->protocol;
+	d->port = bpf_ntohs(port);
+}
+
+static __always_inline void dest_of_call4(struct dest *d, struct bpf_sock_addr *ctx)
+{
+	dest_of_call(d, ctx);
+	dest_set_v4(d, ctx->user_ip4);
+}
+
+static __always_inline void dest_of_call6(struct dest *d, struct bpf_sock_addr *ctx)
+{
+	dest_of_call(d, ctx);
+	d->addr[0] = ctx->user_ip6[0];
+	d->addr[1] = ctx->user_ip6[1];
+	d->addr[2] = ctx->user_ip6[2];
+	d->addr[3] = ctx->user_ip6[3];
+	dest_normalize(d);
+}
+
+/*
+ * Whether a call that the set refuses by @word passes all the same: as an answer, or to the jail's
+ * own. @flags are for the socket's state in that case.
+ */
+static __always_inline bool call_may_pass(struct bpf_sock_addr *ctx, const struct dest *d, __u32 word, __u32 flags)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct source from = {};
+	__u32 to[4];
+
+	if (may_answer(sk, d))
+		return true;
+	if (!(word & VERDICT_F_OWN) || d->embedded)
+		return false;
+	addr_copy(to, d->addr);
+	source_of_call(&from, sk, to);
+	rewrite_wildcard(to, &from);
+	if (!receiver_is_own(ctx, d, to, &from))
+		return false;
+	/* The answers come back to this socket; and egress notes in it what it found. */
+	if (sk)
+		socket_mark(sk, flags);
+	return true;
+}
+
+/*
+ * Global functions: the verifier walks each of them once, knowing nothing of its arguments. Inlined,
+ * they would be walked again for every way that leads to them, of which compilers make many. So they
+ * read the call again; few calls get here.
+ */
+__noinline int call4_may_pass(struct bpf_sock_addr *ctx, __u32 word, __u32 flags)
+{
+	struct dest d = {};
+
+	dest_of_call4(&d, ctx);
+	return call_may_pass(ctx, &d, word, flags);
+}
+
+__noinline int call6_may_pass(struct bpf_sock_addr *ctx, __u32 word, __u32 flags)
+{
+	struct dest d = {};
+
+	dest_of_call6(&d, ctx);
+	return call_may_pass(ctx, &d, word, flags);
+}
+
 /*
  * The common half of connect and sendmsg. Port 0 is in connect getaddrinfo, which asks for source
  * addresses with UDP sockets and sends nothing: refused as the rest, but nobody's attempt to
  * reach anything. In sendmsg it says that no name was given: the socket is connected, and connect
  * was asked; a name with port 0 never gets here (net/ipv4/udp.c udp_sendmsg, 6.12).
  */
-static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum hook hook, int subtrees)
+static __always_inline int judge(struct bpf_sock_addr *ctx, const struct dest *d, enum hook hook)
 {
 	bool connect = hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6;
-	__u32 port = ctx->user_port; /* a u32 copy: clang would narrow the load, which is refused */
-	struct bpf_sock *sk;
+	bool v4 = hook == HOOK_CONNECT4 || hook == HOOK_SENDMSG4;
 	void *set;
-	__u32 word;
+	__u32 word, flags = connect ? SOCK_F_OPENED : 0;
 
-	d->proto = ctx->protocol;
-	d->port = bpf_ntohs(port);
 	if (!connect && !d->port)
 		return PASS;
 	set = set_get();
-	word = set_verdict(set, d, subtrees);
-	sk = ctx->sk;
+	word = set_verdict(set, d, v4 ? SUBTREES_V4 : SUBTREES_V6);
 	if (connect && d->proto == IPPROTO_TCP) {
-		struct sock_state *state = state_get(sk);
+		struct sock_state *state = state_get(ctx->sk);
 
 		if (state) /* it was bound: tell it from a connection that came in */
 			state->flags = SOCK_F_OPENED;
@@ -215,22 +281,8 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct dest *d, enum
 			bpf_set_retval(-(int)settings->w[HEAD_ERRNO]);
 		return REFUSE;
 	}
-	if (may_answer(sk, d))
+	if (v4 ? call4_may_pass(ctx, word, flags) : call6_may_pass(ctx, word, flags))
 		return PASS;
-	if ((word & VERDICT_F_OWN) && !d->embedded) {
-		struct source from = {};
-		__u32 to[4];
-
-		addr_copy(to, d->addr);
-		source_of_call(&from, sk, to);
-		rewrite_wildcard(to, &from);
-		if (receiver_is_own(ctx, d, to, &from)) {
-			/* The answers come back to this socket; and egress notes in it what it found. */
-			if (sk)
-				socket_mark(sk, connect ? SOCK_F_OPENED : 0);
-			return PASS;
-		}
-	}
 	return refuse(set, word_rule(word), d, hook);
 }
 
@@ -238,20 +290,16 @@ static __always_inline int judge4(struct bpf_sock_addr *ctx, enum hook hook)
 {
 	struct dest d = {};
 
-	dest_set_v4(&d, ctx->user_ip4);
-	return judge(ctx, &d, hook, SUBTREES_V4);
+	dest_of_call4(&d, ctx);
+	return judge(ctx, &d, hook);
 }
 
 static __always_inline int judge6(struct bpf_sock_addr *ctx, enum hook hook)
 {
 	struct dest d = {};
 
-	d.addr[0] = ctx->user_ip6[0];
-	d.addr[1] = ctx->user_ip6[1];
-	d.addr[2] = ctx->user_ip6[2];
-	d.addr[3] = ctx->user_ip6[3];
-	dest_normalize(&d);
-	return judge(ctx, &d, hook, SUBTREES_V6);
+	dest_of_call6(&d, ctx);
+	return judge(ctx, &d, hook);
 }
 
 SEC("cgroup/connect4")
@@ -314,10 +362,9 @@ int setsockopt(struct bpf_sockopt *ctx)
 }
 
 /*
- * The functions from here to egress that are not inlined are global: the verifier walks each of
- * them once, knowing nothing of its arguments. Inlined, they would be walked again for every way
- * that leads to them, of which compilers make many. So they read the packet again, each by itself;
- * all but the first are for the few packets that the set refuses.
+ * The functions from here to egress that are not inlined are global, as call4_may_pass() is. They
+ * read the packet again, each by itself; all but the first are for the few packets that the set
+ * refuses.
  */
 
 /* set_verdict() by itself. @rest: tree, protocol and port, of 32, 16 and 16 bits. */
