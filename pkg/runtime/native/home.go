@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/jail-ai/jail-ai/pkg/hint"
 )
@@ -144,19 +145,35 @@ func (v *view) addTools(home homes, env environ, writable []string) {
 	}
 }
 
+// maskCredentials looks only for what the directory has: most have none of it, and looking for
+// each name in each directory would be the longest part of a plan.
 func (v *view) maskCredentials(root string) {
 	mask := func(path string) {
 		if real, _, err := follow(path); err == nil {
 			v.mask(real)
 		}
 	}
-	for _, name := range credentials {
-		mask(filepath.Join(root, name))
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return // what this process can't list, it doesn't show either
 	}
-	for _, pattern := range deepCredentials {
-		paths, _ := filepath.Glob(filepath.Join(root, pattern)) // the only error is a bad pattern
-		for _, path := range paths {
-			mask(path)
+	for _, entry := range entries {
+		name := entry.Name()
+		if slices.Contains(credentials, name) {
+			mask(filepath.Join(root, name))
+		}
+		if entry.Type().IsRegular() {
+			continue
+		}
+		for _, pattern := range deepCredentials {
+			first, rest, _ := strings.Cut(pattern, "/")
+			if first != "*" && first != name {
+				continue
+			}
+			paths, _ := filepath.Glob(filepath.Join(root, name, rest)) // the only error is a bad pattern
+			for _, path := range paths {
+				mask(path)
+			}
 		}
 	}
 }
