@@ -129,11 +129,23 @@ func plan(o Options) (*native.Plan, error) {
 	if user.Sudo {
 		noteMissing(o.Stderr, p.Env)
 	}
-	return native.NewPlan(native.Spec{
+	spec := native.Spec{
 		Command: o.Command, Dir: dir, Workspace: native.ResolvePath(p.Workspace, dir, user.Home),
 		Pass: p.Env.Pass, Set: p.Env.Set, Read: resolve(p.Filesystem.Read), Write: resolve(p.Filesystem.Write),
 		Hide: resolve(p.Filesystem.Hide), User: user, NewNetwork: p.Network.Mode == policy.NetworkNone,
-	})
+	}
+	plan, err := native.NewPlan(spec)
+	if !errors.Is(err, native.ErrPath) || p.Workspace != "." {
+		return plan, err
+	}
+	// Wherever the caller happens to be, as in their home directory, is no place that they chose to
+	// share. If it was another path of the policy, this fails in the same way.
+	spec.Workspace = ""
+	plan, elseErr := native.NewPlan(spec)
+	if elseErr == nil {
+		fmt.Fprintf(o.Stderr, "jail-ai: the command does not get the current directory: %v\n", err)
+	}
+	return plan, elseErr
 }
 
 // noteMissing tells of variables that the policy passes and sudo left behind, as it does by default:

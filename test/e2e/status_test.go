@@ -99,3 +99,32 @@ func TestSetUpFailures(t *testing.T) {
 		t.Errorf("control: %v", err)
 	}
 }
+
+// In a directory that is not to be shared, as the home directory, the command runs without it.
+func TestUnsuitableDirectory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	secret := filepath.Join(w.home, "secret")
+	if err := os.WriteFile(secret, []byte("s"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start := func(command ...string) outcome {
+		t.Helper()
+		cmd := w.command(t, newID(), setup{user: true}, command...)
+		cmd.Dir = w.home
+		return w.run(t, cmd)
+	}
+	o := start("sh", "-c", "pwd; ls -A; echo x > new")
+	if o.code != 0 || strings.Contains(o.stdout, "secret") || !strings.HasPrefix(o.stdout, w.home+"\n") {
+		t.Errorf("status %d, output %q\n%s", o.code, o.stdout, o.stderr)
+	}
+	if !strings.Contains(o.stderr, "does not get the current directory") {
+		t.Errorf("it is not told:\n%s", o.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(w.home, "new")); err == nil {
+		t.Error("the command wrote to the home directory")
+	}
+	if o := start("no-such-command"); o.code != 127 {
+		t.Errorf("a command that is not there: status %d\n%s", o.code, o.stderr)
+	}
+}
