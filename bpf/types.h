@@ -50,7 +50,7 @@ struct line {
 
 #define SET_FLAG_AUDIT (1 << 0) /* report what would be refused, refuse nothing */
 #define SET_FLAG_HOSTNET (1 << 1) /* the jail shares the host's network namespace */
-#define SET_FLAG_OWN (1 << 2) /* somewhere VERDICT_F_OWN decides: whose a socket is has to be sure */
+#define SET_FLAG_OWN (1 << 2) /* VERDICT_F_OWN may decide: whose a socket is has to be sure */
 
 /*
  * Verdict word: kind in bits 28..31, flags in bits 24..27, below them the id of the rule that

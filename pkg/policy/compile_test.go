@@ -151,7 +151,8 @@ func TestCompileSettings(t *testing.T) {
 		"errno":    {network("errno: EACCES"), hostNetwork | ownDecides, 13, host | own},
 		"not own":  {network("allow: []"), hostNetwork, 1, host},
 		"no host":  {network("block: [private]"), hostNetwork | ownDecides, 1, 0}, // the host has addresses in it
-		"port":     {network("block: [{group: host, ports: [1]}]"), hostNetwork, 1, 0},
+		"port":     {network("block: [{group: host, ports: [1]}]"), hostNetwork | ownDecides, 1, 0},
+		"no block": {network("block: []"), hostNetwork, 1, 0},
 		"port too": {network("block: [{group: host, ports: [1]}, host]"), hostNetwork | ownDecides, 1, (host | own) + 1},
 		"allowed":  {network("block: [private]\nallow: [host]"), hostNetwork, 1, 0},
 		"expires":  {network("block: [{group: host, expires: 1h}]"), hostNetwork | ownDecides, 1, host | own},

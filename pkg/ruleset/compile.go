@@ -54,7 +54,6 @@ type compiler struct {
 	seed     maphash.Seed
 	hashWork []byte
 	err      error // the last failure to add a sub-tree, which ends it all
-	ownUsed  bool  // some word has FlagOwn
 }
 
 func newCompiler(in *Input, limit int) *compiler {
@@ -170,11 +169,10 @@ func (c *compiler) finish(v4, v6 ranges) (*Set, error) {
 		host = newWord(KindBlock, c.in.HostRule)
 		if c.in.Own {
 			host |= FlagOwn
-			c.ownUsed = true
 		}
 	}
-	if c.ownUsed {
-		flags |= flagOwnUsed
+	if c.in.Own && (c.in.Default == Block || slices.ContainsFunc(c.in.Rules, func(r Rule) bool { return r.Action == Block })) {
+		flags |= flagOwn // whatever addresses the machine has now: sockets outlive that
 	}
 	for _, head := range [2]int{setV4, setV6} {
 		c.lines[head][headFlags] = flags

@@ -334,7 +334,7 @@ func TestHeader(t *testing.T) {
 		"LEAF_RANGES": leafRanges, "LEAF_VERDICTS": leafVerdicts,
 		"HEAD_LEVELS": headLevels, "HEAD_LEVEL": headLevel, "HEAD_LEAVES": headLeaves,
 		"HEAD_FLAGS": headFlags, "HEAD_ERRNO": headErrno, "HEAD_HOST": headHost,
-		"SET_FLAG_AUDIT": uint64(flagAudit), "SET_FLAG_HOSTNET": uint64(flagHostNet), "SET_FLAG_OWN": uint64(flagOwnUsed),
+		"SET_FLAG_AUDIT": uint64(flagAudit), "SET_FLAG_HOSTNET": uint64(flagHostNet), "SET_FLAG_OWN": uint64(flagOwn),
 		"VERDICT_KIND_SHIFT": kindShift, "VERDICT_ARG_MASK": uint64(argMask),
 		"VERDICT_ALLOW": uint64(KindAllow), "VERDICT_BLOCK": uint64(KindBlock),
 		"VERDICT_LOW64": uint64(KindLow64), "VERDICT_PORTS": uint64(KindPorts),

@@ -27,7 +27,7 @@ const (
 
 	flagAudit   uint32 = 1 << 0
 	flagHostNet uint32 = 1 << 1
-	flagOwnUsed uint32 = 1 << 2
+	flagOwn     uint32 = 1 << 2
 
 	kindShift      = 28
 	argMask   Word = 0xffffff

@@ -64,7 +64,6 @@ func (c *compiler) flag(w Word, class hostClass, own, exact bool) Word {
 	switch {
 	case w.Kind() == KindBlock && own && c.in.Own:
 		w |= FlagOwn
-		c.ownUsed = true
 	case w.Kind() == KindAllow && (c.in.HostRule == 0 || class != notHost || exact):
 		// A block of the host that named this address at full length would not change it: there
 		// is none, it is part of the sweep already, or it loses to a rule with ports.
