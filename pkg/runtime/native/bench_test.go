@@ -62,7 +62,8 @@ func TestStartCost(t *testing.T) {
 	median := func(times []time.Duration) time.Duration { slices.Sort(times); return times[len(times)/2] }
 	a, b := median(plains), median(our)
 	t.Logf("plain bwrap %v; plan, start and wait %v (plan %v): %+.1f ms", a, b, median(plans), float64(b-a)/1e6)
-	if b-a > 50*time.Millisecond {
-		t.Errorf("starting takes %v more than plain bwrap", b-a)
+	// A ratio, since a busy machine is slow at both; it is about 2.
+	if b > 8*a {
+		t.Errorf("starting takes %.1f times as long as plain bwrap", float64(b)/float64(a))
 	}
 }

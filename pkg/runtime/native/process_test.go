@@ -109,17 +109,17 @@ func TestCgroup(t *testing.T) {
 		}
 		defer process.Close()
 		eventually(t, "the command runs", func() bool { _, err := os.Stat(p.workspace + "/ready"); return err == nil })
-		pids, err := g.PIDs()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for _, pid := range pids {
-			names = append(names, statusField(pid, "Name:"))
-		}
-		if !slices.Equal(sorted(names), []string{"bash", "bwrap", "bwrap"}) {
-			t.Errorf("processes in the cgroup: %v", names)
-		}
+		eventually(t, "bash and two bwraps are in the cgroup, and nothing else", func() bool {
+			pids, err := g.PIDs()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, pid := range pids {
+				names = append(names, statusField(pid, "Name:"))
+			}
+			return slices.Equal(sorted(names), []string{"bash", "bwrap", "bwrap"})
+		})
 		hold.Close()
 		if status, err := process.Wait(); status != 1 || err != nil {
 			t.Errorf("status %d, %v", status, err)
