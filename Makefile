@@ -63,7 +63,7 @@ bpf/object/jail.bpf.o: build/jail.bpf.o
 .PHONY: FORCE
 bin/jail-ai: bpf/object/jail.bpf.o FORCE
 	@echo "  GO      $@"
-	$(Q)$(GO) build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/jail-ai
+	$(Q)$(GO) build -buildvcs=false -trimpath -tags urfave_cli_no_docs -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/jail-ai
 
 .PHONY: test
 test: deps ## everything, with real eBPF (root); what CI runs
