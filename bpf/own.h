@@ -18,6 +18,18 @@ static __always_inline struct sock_state *state_get(struct bpf_sock *sk)
 	return sk ? bpf_sk_storage_get(&socks, sk, 0, 0) : NULL;
 }
 
+/* Marks a socket as the jail's own and notes who did it. */
+static __always_inline void socket_mark(struct bpf_sock *sk, __u32 flags)
+{
+	struct sock_state *state = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!state)
+		return;
+	state->flags = flags;
+	state->tgid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(state->comm, sizeof(state->comm));
+}
+
 /* Lookup key: struct bpf_sock_tuple in words. Its IPv4 and IPv6 forms begin at the same place. */
 union tuple {
 	struct bpf_sock_tuple t;
