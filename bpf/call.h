@@ -11,7 +11,7 @@
 static __always_inline void rewrite_wildcard(__u32 *to, const struct source *from)
 {
 	__u64 v6 = is_zero(to[0] | to[1] | to[2] | to[3]);
-	__u64 v4 = is_zero(to[0] | to[1] | (to[2] ^ bpf_htonl(V4MAPPED_WORD)) | to[3]);
+	__u64 v4 = addr_is_v4(to) & is_zero(to[3]);
 
 	to[3] |= pick(v6, bpf_htonl(1), 0) | pick(v4, from->addr[3], 0);
 }
@@ -22,7 +22,7 @@ static __always_inline void rewrite_wildcard(__u32 *to, const struct source *fro
  */
 static __always_inline void source_of_call(struct source *from, struct bpf_sock *sk, const __u32 *to)
 {
-	__u64 v4 = is_zero(to[0] | to[1] | (to[2] ^ bpf_htonl(V4MAPPED_WORD)));
+	__u64 v4 = addr_is_v4(to);
 	__u32 first = bpf_ntohl(to[3]) >> 24, bound4 = 0, bound[4] = {};
 	__u64 loopback = v4 & (is_zero(first) | is_zero(first ^ (INADDR_LOOPBACK >> 24)));
 	__u64 unbound;

@@ -62,6 +62,12 @@ static __always_inline void dest_normalize(struct dest *d)
 	d->embedded = embedded;
 }
 
+/* 1 if an address in the form of struct event is an IPv4 one, else 0. */
+static __always_inline __u64 addr_is_v4(const __u32 *addr)
+{
+	return is_zero(addr[0] | addr[1] | (addr[2] ^ bpf_htonl(V4MAPPED_WORD)));
+}
+
 /* An IPv4 destination, in network byte order. */
 static __always_inline void dest_set_v4(struct dest *d, __u32 addr)
 {

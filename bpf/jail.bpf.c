@@ -314,7 +314,7 @@ static __always_inline bool tcp_may_pass(struct __sk_buff *skb, struct bpf_sock 
 	syn = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	if (!sk) /* a request or time-wait socket: the kernel answers for a connection that came in */
 		return !syn;
-	state = bpf_sk_storage_get(&socks, sk, 0, 0);
+	state = state_get(sk);
 	if (state && !(state->flags & SOCK_F_OPENED))
 		return !syn;
 	if (!own)

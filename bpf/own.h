@@ -52,7 +52,7 @@ enum receiver {
 static __always_inline enum receiver receiver_find(void *ctx, __u32 proto, const __u32 *to, __u16 port,
 						   const struct source *from)
 {
-	__u64 v4 = is_zero(to[0] | to[1] | (to[2] ^ bpf_htonl(V4MAPPED_WORD)));
+	__u64 v4 = addr_is_v4(to);
 	__u32 ports = (__u32)bpf_htons(port) << 16 | from->port; /* two __be16 in memory order */
 	enum receiver receiver = RECEIVER_FOREIGN;
 	union tuple key = {};

@@ -170,7 +170,7 @@ func TestVerifyFindsMissing(t *testing.T) {
 		if err := o.Attach(group, pins); err != nil {
 			t.Fatal(err)
 		}
-		if err := libbpf.UpdateLink(o.links[missing.name], otherProgram(t, o, missing)); err != nil {
+		if err := libbpf.UpdateLink(o.links[missing.name], otherProgram(t, missing)); err != nil {
 			t.Fatal(err)
 		}
 		if err := o.verify(group); err == nil {
@@ -180,7 +180,7 @@ func TestVerifyFindsMissing(t *testing.T) {
 }
 
 // otherProgram is a program of the same kind from another object.
-func otherProgram(t *testing.T, o *Object, p program) int {
+func otherProgram(t *testing.T, p program) int {
 	return load0(t, compile(t), 4).progs[p.name]
 }
 

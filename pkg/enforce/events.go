@@ -89,7 +89,11 @@ func (r *Reader) decision(key limitKey, suppressed uint64) jailevent.Decision {
 	if suppressed < r.reported[key] { // the entry was evicted and began anew
 		skipped = suppressed
 	}
-	r.reported[key] = suppressed
+	if suppressed > 0 { // most destinations never are: a jailed process can make up any number of them
+		r.reported[key] = suppressed
+	} else {
+		delete(r.reported, key)
+	}
 	d := jailevent.Decision{Port: key.Port, Proto: key.Proto, Rule: key.Rule, Skipped: skipped}
 	if addr := netip.AddrFrom16(key.Addr); addr != netip.IPv6Unspecified() || key.Port != 0 {
 		d.Dst = addr.Unmap()

@@ -25,10 +25,9 @@ import (
 
 // Exit statuses of a run in which the command did not run.
 const (
-	StatusSetup         = 125 // the jail could not be set up
-	StatusNotExecutable = 126 // the command could not be executed
-	StatusNotFound      = 127 // the command was not found
-	statusSignal        = 128 // plus the signal's number
+	StatusSetup         = native.StatusSetup         // the jail could not be set up
+	StatusNotExecutable = native.StatusNotExecutable // the command could not be executed
+	StatusNotFound      = native.StatusNotFound      // the command was not found
 )
 
 // Options say what to run.
@@ -49,7 +48,7 @@ func Run(o Options) (status int, err error) {
 		return StatusSetup, err
 	}
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(signals, native.Forwarded...)
 	defer signal.Stop(signals)
 
 	claim, err := claimFor(o.Name, o.Policy.Name)
@@ -118,21 +117,14 @@ func plan(o Options) (*native.Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find current directory: %w", err)
 	}
-	resolve := func(paths []string) []string {
-		all := make([]string, len(paths))
-		for i, p := range paths {
-			all[i] = native.ResolvePath(p, dir, user.Home)
-		}
-		return all
-	}
 	p := o.Policy
 	if user.Sudo {
 		noteMissing(o.Stderr, p.Env)
 	}
 	spec := native.Spec{
-		Command: o.Command, Dir: dir, Workspace: native.ResolvePath(p.Workspace, dir, user.Home),
-		Pass: p.Env.Pass, Set: p.Env.Set, Read: resolve(p.Filesystem.Read), Write: resolve(p.Filesystem.Write),
-		Hide: resolve(p.Filesystem.Hide), User: user, NewNetwork: p.Network.Mode == policy.NetworkNone,
+		Command: o.Command, Dir: dir, Workspace: p.Workspace, Pass: p.Env.Pass, Set: p.Env.Set,
+		Read: p.Filesystem.Read, Write: p.Filesystem.Write, Hide: p.Filesystem.Hide,
+		User: user, NewNetwork: p.Network.Mode == policy.NetworkNone,
 	}
 	plan, err := native.NewPlan(spec)
 	if !errors.Is(err, native.ErrPath) || p.Workspace != "." {
@@ -255,7 +247,7 @@ func (s *supervisor) limit() error {
 func (s *supervisor) run() (int, error) {
 	select {
 	case sig := <-s.signals:
-		return statusSignal + int(sig.(syscall.Signal)), nil
+		return native.StatusSignal + int(sig.(syscall.Signal)), nil
 	default:
 	}
 	process := s.process

@@ -12,7 +12,7 @@ const (
 	StatusSetup         = 125 // the jail could not be set up
 	StatusNotExecutable = 126
 	StatusNotFound      = 127
-	statusSignal        = 128 // + the number of the signal
+	StatusSignal        = 128 // + the number of the signal
 )
 
 var (

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"sync"
 	"syscall"
@@ -115,8 +114,8 @@ func (p *Process) Wait() (int, error) {
 	var exit *exec.ExitError
 	if errors.As(p.waitErr, &exit) {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			return statusSignal + int(status.Signal()), nil
-		} else if ok && status.ExitStatus() > statusSignal {
+			return StatusSignal + int(status.Signal()), nil
+		} else if ok && status.ExitStatus() > StatusSignal {
 			// A signal took the command before it was executed. bwrap's own failures are a 1.
 			return status.ExitStatus(), nil
 		}
@@ -208,30 +207,9 @@ func (p *Process) findCommand() (*os.Process, error) {
 	return p.command, nil
 }
 
-// forwarded are the signals that are for the command when they reach its supervisor.
-var forwarded = []os.Signal{
+// Forwarded are the signals that are for the command when they reach its supervisor.
+var Forwarded = []os.Signal{
 	unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
-}
-
-// Forward hands the signals INT, TERM, HUP, QUIT, USR1 and USR2 that this process gets on to the
-// command, until stop is called. While it does, they don't end this process.
-func (p *Process) Forward() (stop func()) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded...)
-	quit := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case sig := <-signals:
-				// A command that is gone needs no signal any more.
-				_ = p.Signal(sig)
-			case <-quit:
-				return
-			}
-		}
-	}()
-	var once sync.Once
-	return func() { once.Do(func() { signal.Stop(signals); close(quit) }) }
 }
 
 var _ io.Closer = (*Process)(nil)

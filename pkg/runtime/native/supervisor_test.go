@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"testing"
 	"time"
@@ -40,7 +41,13 @@ func supervise(args []string) int {
 		return fail(err)
 	}
 	defer process.Close()
-	defer process.Forward()()
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, Forwarded...)
+	go func() {
+		for sig := range signals {
+			_ = process.Signal(sig) // a command that is gone needs no signal any more
+		}
+	}()
 	status, err := process.Wait()
 	if err != nil {
 		return fail(err)
@@ -110,11 +117,11 @@ func TestForward(t *testing.T) {
 			}
 		}
 		eventually(t, "the command runs", func() bool { _, err := os.Stat(p.workspace + "/ready"); return err == nil })
-		cmd.Process.Signal(forwarded[4])
+		cmd.Process.Signal(Forwarded[4])
 		eventually(t, "USR1 has come through", got("usr1\n"))
 		cmd.Process.Signal(os.Interrupt)
 		eventually(t, "INT has come through", got("usr1\nint\n"))
-		cmd.Process.Signal(forwarded[2])
+		cmd.Process.Signal(Forwarded[2])
 		if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 9 {
 			t.Errorf("the command handled HUP and exited with 9; the supervisor: %v", cmd.ProcessState)
 		}
